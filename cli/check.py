@@ -1,0 +1,122 @@
+"""`./onemap check`: style, types, room boundaries, and every SQL file and definition the program would load."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from gis.settings import ROOT, Settings
+
+PYTHON_TREES = ["gis", "etl", "dashboard", "cli", "tests"]
+# `-- name --` blocks of sql/queries use psycopg's placeholders, which are no SQL: stand-ins let the parser read them.
+_PLACEHOLDER = re.compile(r"%\(([a-z_]+)\)s|%s")
+_IDENTIFIER = re.compile(r"\{([a-z_]+)\}")
+
+
+def check() -> None:
+    """检查代码、类型、分层、SQL 和全部定义文件。例：./onemap check"""
+    console = Console()
+    tools: list[tuple[str, list[str]]] = [
+        ("ruff", ["-m", "ruff", "check", *PYTHON_TREES]),
+        ("ruff format", ["-m", "ruff", "format", "--check", *PYTHON_TREES]),
+        ("mypy", ["-m", "mypy"]),
+        ("import-linter", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
+    ]
+    failed = []
+    for name, arguments in tools:
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        report(console, name, [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines(), failed)
+    settings = Settings()
+    for name, find in (("SQL", sql_faults), ("定义文件", definition_faults), ("仓库内容", repository_faults)):
+        report(console, name, find(settings), failed)
+    if failed:
+        console.print(f"[bold red]✗[/] 未通过：{'、'.join(failed)}", highlight=False)
+        raise typer.Exit(1)
+    console.print("全部通过。")
+
+
+def report(console: Console, name: str, faults: list[str], failed: list[str]) -> None:
+    """Print one outcome and note a failure."""
+    console.print(f"[{'red' if faults else 'green'}]{'✗' if faults else '✓'}[/] {name}", highlight=False)
+    for fault in faults[:60]:
+        console.print(f"    {fault}", highlight=False, markup=False, soft_wrap=True)
+    if faults:
+        failed.append(name)
+
+
+def sql_faults(settings: Settings) -> list[str]:
+    """Sentences on every SQL file that PostgreSQL's own parser refuses."""
+    import pglast
+
+    from gis.store.migrate import migrations
+    from gis.store.queries import load_queries
+
+    faults: list[str] = []
+
+    def parse(where: str, text: str) -> None:
+        try:
+            statements = pglast.parse_sql(text)
+        except pglast.parser.ParseError as e:
+            faults.append(f"{where}：{e}")
+            return
+        if not statements:
+            faults.append(f"{where}：没有语句")
+
+    for path in sorted(settings.sql.rglob("*.sql")):
+        if path.parent.name != "queries":
+            parse(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
+    for path in sorted((settings.sql / "queries").glob("*.sql")):
+        for name, body in load_queries(path.stem).items():
+            plain = _IDENTIFIER.sub(r"x_\1", _PLACEHOLDER.sub("NULL", body).replace("%%", "%"))
+            parse(f"sql/queries/{path.name} {name}", plain)
+    migrations(settings.sql)
+    return faults
+
+
+def definition_faults(settings: Settings) -> list[str]:
+    """Sentences on every definition that does not load; a TOML file nobody validates is a fault too."""
+    from gis.divisions.verify import DivisionRules
+
+    loaders: dict[str, Callable[[Path], object]] = {
+        "rules/divisions.toml": lambda path: DivisionRules.load(settings.data),
+        **_loaders(settings),
+    }
+    faults: list[str] = []
+    for path in sorted(settings.data.rglob("*.toml")):
+        where = path.relative_to(settings.data).as_posix()
+        loader = loaders.get(where) or loaders.get(f"{path.parent.relative_to(settings.data).as_posix()}/*")
+        try:
+            tomllib.loads(path.read_text(encoding="utf-8"))
+            if loader is None:
+                faults.append(f"data/{where}：没有校验它的程序（在 cli/check.py 登记）")
+            else:
+                loader(path)
+        except Exception as e:
+            faults.append(f"data/{where}：{e}")
+    return faults
+
+
+def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
+    """Which function validates which folder of data/."""
+    return {}
+
+
+def repository_faults(settings: Settings) -> list[str]:
+    """Sentences on tracked files that name a registry's host or a path of one machine."""
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    forbidden = re.compile("|".join(["pypi" + r"\.org", "registry" + r"\.npmjs", "deb" + r"\.debian\.org", "/wo" + "rk/"]))
+    faults = []
+    for name in filter(None, names):
+        path = ROOT / name
+        if path.suffix in {".py", ".sql", ".toml", ".md", ".js", ".css", ".json", ".txt", ".sh", ""} and path.is_file():
+            for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+                if forbidden.search(line):
+                    faults.append(f"{name}:{number}：出现了软件源地址或本机路径")
+    return faults

@@ -1,0 +1,189 @@
+"""`./onemap up`, `down`, `reset`: the store, the county and the web, brought up in order and taken down again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli import store
+from cli.progress import Progress
+from gis.errors import SetupProblem
+from gis.settings import Settings
+from gis.store.cluster import Cluster
+from gis.store.engine import connect
+from gis.store.migrate import create_database, migrate
+
+BUILD_SPACE_MB = {"demo": 1500, "full": 4000}  # measured: a demo store takes 0.6 GB, a full one 2.1 GB, WAL up to 1 GB
+_GRACE_S = 20
+
+
+def web_record(settings: Settings) -> Path:
+    """File that says which process serves, and where."""
+    return settings.var / "web.json"
+
+
+def serving(settings: Settings) -> dict[str, int] | None:
+    """Process and port of the running web server, or None."""
+    try:
+        record: dict[str, int] = json.loads(web_record(settings).read_text())
+        command = Path(f"/proc/{record['pid']}/cmdline").read_bytes()
+    except (OSError, ValueError, KeyError):
+        return None
+    return record if b"cli" in command and b"up" in command else None
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raise `SetupProblem` with the way out when the port is taken."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((settings.host, settings.port))
+        except OSError as e:
+            raise SetupProblem(
+                f"端口 {settings.port} 用不了：{e.strerror}。",
+                next_step=f"换一个端口：./onemap up --port {settings.port + 1}；或先关掉占用它的程序。",
+            ) from e
+
+
+def require_space(settings: Settings, *, scale: Literal["demo", "full"]) -> None:
+    """Raise `SetupProblem` when the disk is too full to build the county."""
+    free_mb = shutil.disk_usage(settings.var).free // 2**20
+    if free_mb < BUILD_SPACE_MB[scale]:
+        raise SetupProblem(
+            f"磁盘只剩 {free_mb} MB，建库需要 {BUILD_SPACE_MB[scale]} MB。",
+            next_step="清理磁盘，或用环境变量 ONEMAP_VAR 把数据放到别的盘。",
+        )
+
+
+def prepare_store(settings: Settings, *, profile_name: str, progress: Progress) -> None:
+    """Make and start the store, migrate it, and build the county when there is none."""
+    from etl.demo.build import build_county, built
+
+    from etl.demo.profile import load_profile
+
+    profile = load_profile(profile_name)
+    if settings.database_url is None:
+        cluster = Cluster(settings)
+        if not cluster.exists():
+            with progress.step("建立私有数据库 var/pg（仅本机套接字，不监听网络）"):
+                cluster.create()
+        if cluster.start():
+            progress("数据库已启动")
+    if create_database(settings):
+        progress(f"已建库 {settings.db_name}")
+    if applied := migrate(settings):
+        progress(f"表结构已升级：{'、'.join(applied)}")
+    standing = built(settings)
+    if standing is None:
+        require_space(settings, scale=settings.scale)
+        with progress.step(f"生成并装入演示县 {profile.name}（{settings.scale}，人口、地块、事件均为合成）"):
+            build_county(settings, profile=profile, scale=settings.scale, progress=progress)
+    elif standing.code != profile.code or standing.scale != settings.scale:
+        raise SetupProblem(
+            f"库里已经是 {standing.name}（{standing.scale}），不是 {profile.name}（{settings.scale}）。",
+            next_step="另建一个库：ONEMAP_DB_NAME=onemap_2 ./onemap up …；或清空重来：./onemap reset（会删除现有数据）。",
+        )
+
+
+def up(
+    county: Annotated[str | None, typer.Option(help="县档案名，data/counties/ 里的文件，默认 julu")] = None,
+    scale: Annotated[str | None, typer.Option(help="demo（约 22 万地块）或 full（100 万地块）")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="网页端口，默认 8050")] = None,
+) -> None:
+    """安装、建库、启动网页，一条命令。例：./onemap up --port 8060"""
+    progress = Progress()
+    settings = Settings()
+    standing = serving(settings)
+    if standing:
+        typer.echo(f"已经在运行：http://{settings.host}:{standing['port']}/ （停止：./onemap down）")
+        return
+    if scale not in (None, "demo", "full"):
+        raise typer.BadParameter("只有 demo 和 full 两种规模。", param_hint="--scale")
+    chosen = {"county": county, "scale": scale or _standing_scale(settings), "port": port}
+    settings = settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+    require_free_port(settings)
+    settings.var.mkdir(parents=True, exist_ok=True)
+    was_running = settings.database_url is not None or Cluster(settings).running()
+    # Ctrl-C and a polite kill end alike: whatever this command started is stopped.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        prepare_store(settings, profile_name=settings.county, progress=progress)
+        _serve(settings, progress=progress)
+    except KeyboardInterrupt:
+        progress("已中断")
+        raise typer.Exit(130) from None
+    finally:
+        web_record(settings).unlink(missing_ok=True)
+        if not was_running and Cluster(settings).stop():
+            progress("数据库已停止")
+
+
+def down() -> None:
+    """停止网页和数据库。例：./onemap down"""
+    settings = Settings()
+    stopped = []
+    standing = serving(settings)
+    if standing:
+        os.kill(standing["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_S
+        while Path(f"/proc/{standing['pid']}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        stopped.append("网页")
+    if settings.database_url is None and Cluster(settings).stop():
+        stopped.append("数据库")
+    typer.echo("已停止：" + "、".join(stopped) if stopped else "没有在运行的服务。")
+
+
+def reset(yes: Annotated[bool, typer.Option("--yes", help="不再询问")] = False) -> None:
+    """删除本县的全部数据（数据库），保留已安装的软件。例：./onemap reset --yes"""
+    settings = Settings()
+    if not yes:
+        typer.confirm("将删除数据库里的全部数据，无法恢复。确定吗？", abort=True)
+    down()
+    if settings.database_url is None:
+        Cluster(settings).remove()
+    else:
+        from gis.store.migrate import drop_database
+
+        drop_database(settings, name=settings.db_name)
+    typer.echo("已清空。重新开始：./onemap up")
+
+
+def _standing_scale(settings: Settings) -> str | None:
+    """Scale of the county that is built already, so that a plain second `up` serves it; None when there is none."""
+    from etl.demo.build import built
+
+    from gis.errors import StoreUnavailable
+
+    try:
+        with store.running(settings):
+            standing = built(settings)
+    except StoreUnavailable:
+        return None
+    return standing.scale if standing else None
+
+
+def _serve(settings: Settings, *, progress: Progress) -> None:
+    from dashboard.serve import serve
+
+    with connect(settings, role="app") as conn:
+        conn.execute("SELECT 1")
+    web_record(settings).write_text(json.dumps({"pid": os.getpid(), "port": settings.port}))
+
+    def ready() -> None:
+        progress(f"就绪：http://{settings.host}:{settings.port}/   停止：Ctrl-C 或 ./onemap down")
+        progress("登录：本版本还没有账号和登录，所以只监听本机；不要转发到外网。")
+
+    serve(settings, on_ready=ready)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

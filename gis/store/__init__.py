@@ -1,0 +1,1 @@
+"""The store: the private cluster, connections by role, named queries, migrations."""
