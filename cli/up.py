@@ -40,19 +40,6 @@ def serving(settings: Settings) -> dict[str, int] | None:
     return record if b"cli" in command and b"up" in command else None
 
 
-def require_free_port(settings: Settings) -> None:
-    """Raise `SetupProblem` with the way out when the port is taken."""
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind((settings.host, settings.port))
-        except OSError as e:
-            raise SetupProblem(
-                f"端口 {settings.port} 用不了：{e.strerror}。",
-                next_step=f"换一个端口：./onemap up --port {settings.port + 1}；或先关掉占用它的程序。",
-            ) from e
-
-
 def require_space(settings: Settings, *, scale: Literal["demo", "full"]) -> None:
     """Raise `SetupProblem` when the disk is too full to build the county."""
     free_mb = shutil.disk_usage(settings.var).free // 2**20
@@ -69,7 +56,8 @@ def prepare_store(settings: Settings, *, profile_name: str, progress: Progress) 
 
     from etl.demo.profile import load_profile
 
-    profile = load_profile(profile_name)
+    path = Path(profile_name)
+    profile = load_profile(path.stem, folder=path.parent) if path.suffix == ".toml" else load_profile(profile_name)
     if settings.database_url is None:
         cluster = Cluster(settings)
         if not cluster.exists():
@@ -94,7 +82,7 @@ def prepare_store(settings: Settings, *, profile_name: str, progress: Progress) 
 
 
 def up(
-    county: Annotated[str | None, typer.Option(help="县档案名，data/counties/ 里的文件，默认 julu")] = None,
+    county: Annotated[str | None, typer.Option(help="县档案：data/counties/ 里的名字（默认 julu），或一个 .toml 文件的路径")] = None,
     scale: Annotated[str | None, typer.Option(help="demo（约 22 万地块）或 full（100 万地块）")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="网页端口，默认 8050")] = None,
 ) -> None:
@@ -109,14 +97,16 @@ def up(
         raise typer.BadParameter("只有 demo 和 full 两种规模。", param_hint="--scale")
     chosen = {"county": county, "scale": scale or _standing_scale(settings), "port": port}
     settings = settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
-    require_free_port(settings)
+    from dashboard.serve import listen  # heavy: Dash takes a second to import
+
+    listening = listen(settings)  # the port first: a taken one is said before minutes of building
     settings.var.mkdir(parents=True, exist_ok=True)
     was_running = settings.database_url is not None or Cluster(settings).running()
     # Ctrl-C and a polite kill end alike: whatever this command started is stopped.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         prepare_store(settings, profile_name=settings.county, progress=progress)
-        _serve(settings, progress=progress)
+        _serve(settings, listening=listening, progress=progress)
     except KeyboardInterrupt:
         progress("已中断")
         raise typer.Exit(130) from None
@@ -171,7 +161,7 @@ def _standing_scale(settings: Settings) -> str | None:
     return standing.scale if standing else None
 
 
-def _serve(settings: Settings, *, progress: Progress) -> None:
+def _serve(settings: Settings, *, listening: socket.socket, progress: Progress) -> None:
     from dashboard.serve import serve
 
     with connect(settings, role="app") as conn:
@@ -182,7 +172,7 @@ def _serve(settings: Settings, *, progress: Progress) -> None:
         progress(f"就绪：http://{settings.host}:{settings.port}/   停止：Ctrl-C 或 ./onemap down")
         progress("登录：本版本还没有账号和登录，所以只监听本机；不要转发到外网。")
 
-    serve(settings, on_ready=ready)
+    serve(settings, listening=listening, on_ready=ready)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

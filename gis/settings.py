@@ -41,6 +41,16 @@ class Settings(BaseSettings):
         Name of the profile in ``data/counties/``.
     scale : str
         ``demo`` (about 220,000 parcels) or ``full`` (1,000,000).
+    production : bool
+        A county's real store: a start with demo accounts present is refused.
+    require_second_factor : bool
+        Whether roles that need a second factor must use it; the demo start sets it off.
+    public_url : str or None
+        Address people use, when a proxy stands in front; https there makes cookies Secure.
+    personal_key_file : Path or None
+        Key of the personal data; None: ``var/keys/personal.key``.
+    oidc_issuer, oidc_client_id, oidc_client_secret, oidc_login_claim : str or None
+        The county's own identity provider.
     tianditu_key : str or None
         天地图 tk key; None keeps the basemap entirely local.
     """
@@ -54,6 +64,14 @@ class Settings(BaseSettings):
     county: str = "julu"
     scale: Literal["demo", "full"] = "demo"
     tianditu_key: str | None = None
+    production: bool = False
+    require_second_factor: bool = True
+    public_url: str | None = None
+    personal_key_file: Path | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    oidc_login_claim: str | None = None
     var: Path = ROOT / "var"
     tile_cache_mb: int = Field(default=64, ge=0, le=4096)
     tile_max_bytes: int = Field(default=2_000_000, ge=10_000)

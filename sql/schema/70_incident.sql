@@ -29,6 +29,7 @@ COMMENT ON COLUMN onemap.incident.rating IS '群众评价 1-5; NULL = not rated.
 COMMENT ON COLUMN onemap.incident.source_crs IS 'CRS the position came in (EPSG:4326, GCJ-02 ...), before conversion.';
 CREATE INDEX incident_geom ON onemap.incident USING gist (geom);
 CREATE INDEX incident_geom_3857 ON onemap.incident USING gist (geom_3857);
+CREATE INDEX incident_open_geom_3857 ON onemap.incident USING gist (geom_3857) WHERE status <> 'closed';
 CREATE INDEX incident_grid ON onemap.incident (grid_code);
 CREATE INDEX incident_reported ON onemap.incident (reported_at);
 CREATE INDEX incident_open ON onemap.incident (grid_code, due_at) WHERE status <> 'closed';
