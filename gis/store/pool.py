@@ -1,0 +1,73 @@
+"""A pool of read connections for the web: opened at start, lent per request, sound again after the server was away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from gis.errors import StoreUnavailable
+from gis.settings import Role, Settings
+from gis.store.engine import OPTIONS
+
+_WAIT_S = 3.0  # longer than a restart of the server's connection, shorter than a person's patience
+
+
+class Pool:
+    """Connections of one role.
+
+    Parameters
+    ----------
+    settings : Settings
+        Names the store.
+    role : {'app', 'reader', 'job'}
+        Who reads; the database decides what that role may see.
+    size : int
+        Most connections open at once; the cluster allows 60 in all.
+    """
+
+    def __init__(self, settings: Settings, *, role: Role = "app", size: int = 8) -> None:
+        self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
+            settings.url(role=role),
+            kwargs={"options": OPTIONS, "row_factory": dict_row, "connect_timeout": 5},
+            connection_class=Connection[DictRow],
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=_WAIT_S,
+            # After the server was away: give up soon and let the next request try anew, instead of minutes of backoff.
+            reconnect_timeout=2.0,
+            check=ConnectionPool.check_connection,
+            name=f"onemap-{role}",
+        )
+
+    def open(self) -> None:
+        """Start connecting in the background; a store that is away is no reason not to start."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Give all connections back to the server."""
+        self._pool.close(timeout=2.0)
+
+    @contextmanager
+    def reading(self, *, timeout_s: float = _WAIT_S) -> Iterator[Connection[DictRow]]:
+        """Lend one connection inside one read-only transaction.
+
+        Raises
+        ------
+        StoreUnavailable
+            When no connection can be had within `timeout_s`, or the server goes away under the query.
+        """
+        try:
+            with self._pool.connection(timeout=timeout_s) as conn:
+                # A snapshot of its own: figures that must add up are read from one state of the store.
+                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                yield conn
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
+            raise StoreUnavailable(
+                "数据库连不上。", next_step="运行 ./onemap doctor 查原因，或 ./onemap up 启动。"
+            ) from e
