@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from gis.errors import OnemapError
 from gis.settings import ROOT, Settings
 
 PYTHON_TREES = ["gis", "etl", "dashboard", "cli", "tests"]
 # `-- name --` blocks of sql/queries use psycopg's placeholders, which are no SQL: stand-ins let the parser read them.
-_PLACEHOLDER = re.compile(r"%\(([a-z_]+)\)s|%s")
+_PLACEHOLDER = re.compile(r"%\([a-z0-9_]+\)[sbt]|%[sbt]")
 _IDENTIFIER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -29,7 +31,7 @@ def check() -> None:
         ("mypy", ["-m", "mypy"]),
         ("import-linter", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
     ]
-    failed = []
+    failed: list[str] = []
     for name, arguments in tools:
         done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         report(console, name, [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines(), failed)
@@ -82,12 +84,7 @@ def sql_faults(settings: Settings) -> list[str]:
 
 def definition_faults(settings: Settings) -> list[str]:
     """Sentences on every definition that does not load; a TOML file nobody validates is a fault too."""
-    from gis.divisions.verify import DivisionRules
-
-    loaders: dict[str, Callable[[Path], object]] = {
-        "rules/divisions.toml": lambda path: DivisionRules.load(settings.data),
-        **_loaders(settings),
-    }
+    loaders = _loaders(settings)
     faults: list[str] = []
     for path in sorted(settings.data.rglob("*.toml")):
         where = path.relative_to(settings.data).as_posix()
@@ -98,14 +95,45 @@ def definition_faults(settings: Settings) -> list[str]:
                 faults.append(f"data/{where}：没有校验它的程序（在 cli/check.py 登记）")
             else:
                 loader(path)
-        except Exception as e:
+        except (OnemapError, ValueError, OSError) as e:
             faults.append(f"data/{where}：{e}")
+    for path in sorted(settings.data.rglob("*.csv")):
+        faults += _csv_faults(path, where=f"data/{path.relative_to(settings.data).as_posix()}")
     return faults
 
 
 def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
-    """Which function validates which folder of data/."""
-    return {}
+    """Which function validates which file or folder of data/."""
+    from etl.demo.lists import shape
+    from etl.demo.profile import load_profile
+    from etl.limits import read_limits
+    from etl.mapping import read_mapping
+    from gis.divisions.verify import DivisionRules
+    from gis.tiles.service import TileService
+
+    def layers(_: Path) -> object:
+        return TileService(settings)  # reads and validates every layer at once
+
+    return {
+        "counties/*": lambda path: load_profile(path.stem).division_rows(),
+        "demo/*": lambda path: shape(path.stem),
+        "imports/limits.toml": lambda _: read_limits(settings.data),
+        "imports/*": lambda path: read_mapping(settings.data, path.stem),
+        "layers/*": layers,
+        "rules/divisions.toml": lambda _: DivisionRules.load(settings.data),
+    }
+
+
+def _csv_faults(path: Path, *, where: str) -> list[str]:
+    """A code list has a header, rows as wide as it, and no code twice."""
+    with path.open(encoding="utf-8-sig", newline="") as f:
+        header, *rows = list(csv.reader(f)) or [[]]
+    faults = [f"{where}：没有内容"] if not rows else []
+    faults += [f"{where} 第 {n} 行：{len(r)} 列，表头 {len(header)} 列" for n, r in enumerate(rows, 2) if len(r) != len(header)]
+    if header[:1] == ["code"]:
+        codes = [r[0] for r in rows if r]
+        faults += [f"{where}：代码 {c} 重复" for c in sorted({c for c in codes if codes.count(c) > 1})]
+    return faults
 
 
 def repository_faults(settings: Settings) -> list[str]:

@@ -115,7 +115,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", f"还没有库 {settings.db_name}", "运行 ./onemap up。")
         return
     with connect(settings, role="admin", autocommit=True) as conn:
-        installed = dict(conn.execute("SELECT extname, extversion FROM pg_extension").fetchall())
+        installed: dict[str, str] = dict(conn.execute("SELECT extname, extversion FROM pg_extension").fetchall())
         for name in EXTENSIONS:
             yield Finding("ok" if name in installed else "fault", f"扩展 {name} {installed.get(name, '没有安装')}", "" if name in installed else f"以管理员执行：CREATE EXTENSION {name};")
         postgis = tuple(int(p) for p in installed.get("postgis", "0.0").split(".")[:2])
@@ -145,7 +145,7 @@ def _migrations(settings: Settings) -> Iterator[Finding]:
         if conn.execute("SELECT to_regclass('public.onemap_migration')").fetchone() == (None,):
             yield Finding("warning", "库里还没有表", "运行 ./onemap up。")
             return
-        applied = dict(conn.execute("SELECT number, digest FROM public.onemap_migration").fetchall())
+        applied: dict[int, str] = dict(conn.execute("SELECT number, digest FROM public.onemap_migration").fetchall())
         changed = [known[n].name for n in applied if n in known and known[n].digest != applied[n]]
         behind = [m.name for n, m in known.items() if n not in applied]
         if changed:
