@@ -1,0 +1,1 @@
+"""What people see: pages, components, callbacks, and the routes beside them."""

@@ -1,0 +1,1 @@
+"""Plain HTTP routes of the web application, beside the Dash pages."""
