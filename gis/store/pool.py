@@ -31,6 +31,7 @@ class Pool:
     """
 
     def __init__(self, settings: Settings, *, role: Role = "app", size: int = 8) -> None:
+        self._size = size
         self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
             settings.url(role=role),
             kwargs={"options": OPTIONS, "row_factory": dict_row, "connect_timeout": 5},
@@ -41,7 +42,6 @@ class Pool:
             timeout=_WAIT_S,
             # After the server was away: give up soon and let the next request try anew, instead of minutes of backoff.
             reconnect_timeout=2.0,
-            check=ConnectionPool.check_connection,
             name=f"onemap-{role}",
         )
 
@@ -63,11 +63,31 @@ class Pool:
             When no connection can be had within `timeout_s`, or the server goes away under the query.
         """
         try:
-            with self._pool.connection(timeout=timeout_s) as conn:
-                # A snapshot of its own: figures that must add up are read from one state of the store.
-                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                yield conn
+            conn = self._begin(timeout_s)
+            try:
+                with conn:
+                    yield conn
+            finally:
+                self._pool.putconn(conn)
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
             raise StoreUnavailable(
                 "数据库连不上。", next_step="运行 ./onemap doctor 查原因，或 ./onemap up 启动。"
             ) from e
+
+    def _begin(self, timeout_s: float) -> Connection[DictRow]:
+        """Return a connection with its transaction begun; one that died while idle is thrown away and the next is tried.
+
+        The pool's own check would wait a second before each new try.
+        """
+        for left in range(self._size, -1, -1):
+            conn = self._pool.getconn(timeout=timeout_s)
+            try:
+                # A snapshot of its own: figures that must add up are read from one state of the store.
+                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            except psycopg.OperationalError:
+                self._pool.putconn(conn)
+                if not left:
+                    raise
+            else:
+                return conn
+        raise AssertionError("the loop returns or raises")

@@ -1,0 +1,1 @@
+"""Presenters: pure functions from what was read to what is shown."""

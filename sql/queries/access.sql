@@ -1,0 +1,114 @@
+-- Accounts, sessions, scopes, devices: calls of the functions that alone may touch them (sql/schema, schema access).
+
+-- roles_held --
+SELECT DISTINCT role FROM access.account WHERE state = 'active';
+
+-- roles_published --
+SELECT role, name, is_administrator FROM access.role;
+
+-- permissions_published --
+SELECT role, permission FROM access.role_permission;
+
+-- roles_clear --
+DELETE FROM access.role;
+
+-- role_publish --
+INSERT INTO access.role (role, name, is_administrator) VALUES (%s, %s, %s);
+
+-- permission_publish --
+INSERT INTO access.role_permission (role, permission) VALUES (%s, %s);
+
+-- act_as --
+SELECT set_config('onemap.principal', %s, true);
+
+-- try_begin --
+SELECT * FROM access.try_begin(%(login)s, %(address)s, %(pair)s, %(per_login)s, %(per_address)s, %(memory)s);
+
+-- try_failed --
+SELECT access.try_failed(%s, %s, %s);
+
+-- session_open --
+SELECT access.session_open(%(account_id)s, %(token)s, %(old)s, %(address)s, %(agent)s, %(awaiting)s, %(how)s, %(idle)s, %(life)s);
+
+-- session_of --
+SELECT * FROM access.session_of(%s);
+
+-- session_awaiting --
+SELECT * FROM access.session_awaiting(%s);
+
+-- session_end --
+SELECT access.session_end(%s, %s);
+
+-- session_list --
+SELECT * FROM access.session_list();
+
+-- session_revoke --
+SELECT access.session_revoke(%s, %s);
+
+-- totp_offer --
+SELECT access.totp_offer(%s, %s);
+
+-- totp_use --
+SELECT access.totp_use(%s, %s, %s);
+
+-- password_chosen --
+SELECT access.password_chosen(%s, %s, %s);
+
+-- password_rehashed --
+SELECT access.password_rehashed(%s, %s, %s);
+
+-- passwords_of --
+SELECT * FROM access.passwords_of(%s);
+
+-- password_given --
+SELECT access.password_given(%s, %s, %s, %s);
+
+-- account_of_identity --
+SELECT * FROM access.account_of_identity(%s, %s);
+
+-- account_list --
+SELECT * FROM access.account_list();
+
+-- account_add --
+SELECT access.account_add(%(login)s, %(display_name)s, %(role)s, %(unit)s, %(hash)s, %(is_demo)s, %(temporary)s, %(reason)s);
+
+-- account_set_state --
+SELECT access.account_set_state(%s, %s, %s);
+
+-- account_set_role --
+SELECT access.account_set_role(%s, %s, %s);
+
+-- second_factor_forget --
+SELECT access.second_factor_forget(%s, %s);
+
+-- scope_list --
+SELECT * FROM access.scope_list(%s);
+
+-- scope_add --
+SELECT access.scope_add(%s, %s, %s, %s, %s);
+
+-- scope_end --
+SELECT access.scope_end(%s, %s);
+
+-- device_list --
+SELECT * FROM access.device_list();
+
+-- device_add --
+SELECT access.device_add(%s, %s, %s, %s, %s);
+
+-- device_revoke --
+SELECT access.device_revoke(%s, %s);
+
+-- reveal --
+SELECT verdict, ciphertext FROM access.reveal(%(kind)s, %(id)s, %(field)s, %(reason)s, %(address)s, %(shortest)s, %(per_day)s);
+
+-- demo_divisions --
+-- One division of each level that holds people: the county, and the township, village and grid asked for or the first ones.
+SELECT level, min(code) AS code FROM onemap.division_now
+WHERE level = 1 OR code LIKE coalesce(%(township)s, '') || '%%' GROUP BY level ORDER BY level;
+
+-- demo_accounts --
+SELECT login FROM access.account WHERE is_demo AND state = 'active' ORDER BY login;
+
+-- demo_passwords --
+SELECT account_id, login FROM access.account WHERE is_demo;
