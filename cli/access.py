@@ -21,7 +21,7 @@ from gis.settings import Settings
 from gis.store.engine import connect
 
 app = typer.Typer(no_args_is_help=True, help="权限：角色、账号、范围")
-account_app = typer.Typer(no_args_is_help=True, help="账号：建立、停用、重设口令、列出")
+account_app = typer.Typer(no_args_is_help=True, help="账号：建立、停用、重设密码、列出")
 scope_app = typer.Typer(no_args_is_help=True, help="权限范围：授予、结束、列出")
 app.add_typer(account_app, name="account")
 app.add_typer(scope_app, name="scope")
@@ -71,11 +71,11 @@ def demo(
     with connect(settings, role="owner") as conn:
         publish(conn, roles)
     made = make_demo_accounts(settings, roles=roles, rules=rules, township=township)
-    table = Table("登录名", "角色", "范围", box=None)
+    table = Table("账号", "角色", "范围", box=None)
     for account in made:
         table.add_row(account.login, account.role_name, account.division_code or "–")
     Console().print(table)
-    typer.echo(f"口令（全部演示账号相同，只在本机有效）：{demo_password(settings)}")
+    typer.echo(f"密码（全部演示账号相同，只在本机有效）：{demo_password(settings)}")
 
 
 @account_app.command("list")
@@ -84,7 +84,7 @@ def account_list() -> None:
     roles = Roles.load(Settings().data)
     with connect(Settings(), role="owner") as conn:
         found = accounts.list_accounts(conn)
-    table = Table("登录名", "姓名", "单位", "角色", "范围", "状态", "第二因素", "最近使用", box=None)
+    table = Table("账号", "姓名", "单位", "角色", "范围", "状态", "第二因素", "最近使用", box=None)
     for a in found:
         role = roles.of(a.role)
         table.add_row(
@@ -97,7 +97,7 @@ def account_list() -> None:
 
 @account_app.command("add")
 def account_add(
-    login: Annotated[str, typer.Argument(help="登录名：小写字母、数字、点、横线")],
+    login: Annotated[str, typer.Argument(help="账号：小写字母、数字、点、横线")],
     role: Annotated[str, typer.Option(help="角色 id，见 ./onemap access matrix --json")],
     name: Annotated[str, typer.Option(help="姓名")],
     unit: Annotated[str | None, typer.Option(help="单位")] = None,
@@ -105,7 +105,7 @@ def account_add(
     no_password: Annotated[bool, typer.Option("--no-password", help="只从统一身份认证登录")] = False,
     reason: _Reason = None,
 ) -> None:
-    """建立账号，打印一次性口令。例：./onemap access account add wang.min --role planner --name 王敏 --scope 130529200"""
+    """建立账号，打印一次性密码。例：./onemap access account add wang.min --role planner --name 王敏 --scope 130529200"""
     settings = Settings()
     roles, rules = Roles.load(settings.data), AccessRules.load(settings.data)
     if roles.of(role) is None:
@@ -120,7 +120,7 @@ def account_add(
             scopes.grant(conn, account_id=made, division_code=code, reason=reason)
     typer.echo(f"已建账号 {accounts.normal_login(login)}，角色 {roles.by_id[role].name}。")
     if password:
-        typer.echo(f"一次性口令：{password}（首次登录必须改；只显示这一次）")
+        typer.echo(f"一次性密码：{password}（首次登录必须改；只显示这一次）")
     if not scope and roles.by_id[role].level != "none":
         typer.echo(f"还没有范围，看不到数据。下一步：./onemap access scope add {accounts.normal_login(login)} 区划编码")
 
@@ -139,17 +139,17 @@ def account_disable(
 @account_app.command("password")
 def account_password(
     login: str,
-    ask: Annotated[bool, typer.Option("--ask", help="自己输入口令，而不是生成一次性口令")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="自己输入密码，而不是生成一次性密码")] = False,
     reason: _Reason = None,
 ) -> None:
-    """重设口令，会话立即结束。例：./onemap access account password wang.min"""
+    """重设密码，会话立即结束。例：./onemap access account password wang.min"""
     settings = Settings()
     rules = AccessRules.load(settings.data)
     chosen = None
     if ask:
         from gis.access.passwords import check_strength
 
-        chosen = getpass.getpass("新口令：")
+        chosen = getpass.getpass("新密码：")
         if chosen != getpass.getpass("再输一次："):
             raise BadRequest("两次输入的不一样。", next_step="再运行一次。")
         check_strength(chosen, login=accounts.normal_login(login), rules=rules.password)
@@ -159,18 +159,18 @@ def account_password(
             conn, account_id=account.account_id, rules=rules, password=chosen, temporary=not ask, reason=reason
         )
     typer.echo(
-        f"账号 {account.login} 的口令已重设。"
-        + ("" if ask else f"一次性口令：{password}（首次登录必须改；只显示这一次）")
+        f"账号 {account.login} 的密码已重设。"
+        + ("" if ask else f"一次性密码：{password}（首次登录必须改；只显示这一次）")
     )
 
 
 @scope_app.command("list")
-def scope_list(login: Annotated[str | None, typer.Argument(help="登录名；不填列全部")] = None) -> None:
+def scope_list(login: Annotated[str | None, typer.Argument(help="账号；不填列全部")] = None) -> None:
     """列出权限范围。例：./onemap access scope list wang.min"""
     with connect(Settings(), role="owner") as conn:
         account_id = accounts.account_by_login(conn, login).account_id if login else None
         found = scopes.list_scopes(conn, account_id=account_id)
-    table = Table("编号", "登录名", "区划", "名称", "起", "止", "授予人", box=None)
+    table = Table("编号", "账号", "区划", "名称", "起", "止", "授予人", box=None)
     for s in found:
         table.add_row(
             str(s.scope_id), s.login, s.division_code, s.division_name or "（现行区划里没有）", str(s.valid_from),

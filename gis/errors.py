@@ -68,3 +68,25 @@ class DefinitionError(OnemapError):
     """定义文件有误: a TOML, CSV or SQL definition under data/ or sql/ does not load."""
 
     exit_code = 5
+
+
+class NotSignedIn(OnemapError):
+    """未登录: nobody is signed in, or what was given to sign in with is wrong."""
+
+    status = 401
+
+
+class Forbidden(OnemapError):
+    """没有权限: signed in, but the role may not do this."""
+
+    status = 403
+
+
+class TooManyRequests(OnemapError):
+    """请求太频繁: try again after `retry_after_s` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, *, next_step: str = "", retry_after_s: int) -> None:
+        super().__init__(message, next_step=next_step)
+        self.retry_after_s = retry_after_s

@@ -66,7 +66,7 @@ def crumbs(t: Catalogue, place: Place) -> list[Component]:
                 step.name,
                 className="crumb crumb-here" if here else "crumb",
                 **{"data-at": step.code} | ({"aria-current": "page"} if here else {}),
-            )  # fmt: skip
+            )
         )
         if len(step.siblings) > 1:
             parts.append(_siblings(t, step.code, step.siblings, t("top.siblings", what=t(f"level.{step.level}"))))

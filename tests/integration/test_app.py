@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dash import Input, Output, html
+from dash._callback import GLOBAL_CALLBACK_MAP
 from starlette.testclient import TestClient
 
 from dashboard.app import create_app

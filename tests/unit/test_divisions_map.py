@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from gis.divisions.disclosure import SUPPRESSED, publishable, withhold
 from gis.divisions.measures import MEASURES, classify
 from gis.divisions.naming import short_name
-from gis.divisions.search import rank, spell
 from gis.divisions.search import _Entry as Entry
+from gis.divisions.search import rank, spell
 from gis.divisions.summary import Figures, add
 
 

@@ -1,0 +1,49 @@
+"""The gated app of a test's county, served for a real browser by a thread of this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from tests.e2e.browser import free_port
+from tests.security.conftest import County, compose
+
+
+@contextmanager
+def live(county: County, *, seen: list[tuple[str, str | None]] | None = None) -> Iterator[str]:
+    """Serve a second composition of the same county; yields its base address.
+
+    Parameters
+    ----------
+    seen : list or None
+        Filled with path and role of every request that came through the gate.
+    """
+    _, _, gate = compose(county.settings, roles=county.roles)
+    inner = gate.app
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        if seen is not None and scope["type"] == "http":
+            principal = scope["state"]["principal"]
+            seen.append((scope["path"], principal.role if principal else None))
+        await inner(scope, receive, send)
+
+    gate.app = noted
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(gate, port=port, log_level="error", lifespan="on", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the server did not start")
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
