@@ -9,16 +9,17 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from cli import store
 from cli.progress import Progress
+from dashboard.serve import listen
 from gis.errors import SetupProblem
 from gis.settings import Settings
 from gis.store.cluster import Cluster
 from gis.store.engine import connect
+from gis.store.holdings import read_standing
 from gis.store.migrate import create_database, migrate
 
 BUILD_SPACE_MB = {"demo": 1500, "full": 4000}  # measured: a demo store takes 0.6 GB, a full one 2.1 GB, WAL up to 1 GB
@@ -40,7 +41,7 @@ def serving(settings: Settings) -> dict[str, int] | None:
     return record if b"cli" in command and b"up" in command else None
 
 
-def require_space(settings: Settings, *, scale: Literal["demo", "full"]) -> None:
+def require_space(settings: Settings, *, scale: str) -> None:
     """Raise `SetupProblem` when the disk is too full to build the county."""
     free_mb = shutil.disk_usage(settings.var).free // 2**20
     if free_mb < BUILD_SPACE_MB[scale]:
@@ -50,14 +51,8 @@ def require_space(settings: Settings, *, scale: Literal["demo", "full"]) -> None
         )
 
 
-def prepare_store(settings: Settings, *, profile_name: str, progress: Progress) -> None:
-    """Make and start the store, migrate it, and build the county when there is none."""
-    from etl.demo.build import build_county, built
-
-    from etl.demo.profile import load_profile
-
-    path = Path(profile_name)
-    profile = load_profile(path.stem, folder=path.parent) if path.suffix == ".toml" else load_profile(profile_name)
+def start_store(settings: Settings, *, progress: Progress) -> None:
+    """Make, start and migrate the store: everything a second start needs too."""
     if settings.database_url is None:
         cluster = Cluster(settings)
         if not cluster.exists():
@@ -69,14 +64,33 @@ def prepare_store(settings: Settings, *, profile_name: str, progress: Progress) 
         progress(f"已建库 {settings.db_name}")
     if applied := migrate(settings):
         progress(f"表结构已升级：{'、'.join(applied)}")
-    standing = built(settings)
-    if standing is None:
-        require_space(settings, scale=settings.scale)
-        with progress.step(f"生成并装入演示县 {profile.name}（{settings.scale}，人口、地块、事件均为合成）"):
-            build_county(settings, profile=profile, scale=settings.scale, progress=progress)
-    elif standing.code != profile.code or standing.scale != settings.scale:
+
+
+def ensure_county(settings: Settings, *, county: str | None, scale: str | None, progress: Progress) -> None:
+    """Build the county when there is none; refuse to serve another one than asked for.
+
+    Parameters
+    ----------
+    county, scale : str or None
+        What was asked for; None: whatever stands, or the settings' default.
+    """
+    with connect(settings, role="owner") as conn:
+        standing = read_standing(conn)
+    if standing and standing.built_at and county is None and scale in (None, standing.scale):
+        return  # the common second start: nothing heavy is imported
+    from etl.demo.build import build_county
+    from etl.demo.profile import load_profile
+
+    path = Path(county or settings.county)
+    profile = load_profile(path.stem, folder=path.parent.resolve()) if path.suffix == ".toml" else load_profile(str(path))
+    wanted = settings.scale if scale is None else scale
+    if standing is None or standing.built_at is None:
+        require_space(settings, scale=wanted)
+        with progress.step(f"生成并装入演示县 {profile.name}（{wanted}，人口、地块、事件均为合成）"):
+            build_county(settings, profile=profile, scale=wanted, progress=progress)
+    elif standing.code != profile.code or scale not in (None, standing.scale):
         raise SetupProblem(
-            f"库里已经是 {standing.name}（{standing.scale}），不是 {profile.name}（{settings.scale}）。",
+            f"库里已经是 {standing.name}（{standing.scale}），不是 {profile.name}（{wanted}）。",
             next_step="另建一个库：ONEMAP_DB_NAME=onemap_2 ./onemap up …；或清空重来：./onemap reset（会删除现有数据）。",
         )
 
@@ -95,17 +109,16 @@ def up(
         return
     if scale not in (None, "demo", "full"):
         raise typer.BadParameter("只有 demo 和 full 两种规模。", param_hint="--scale")
-    chosen = {"county": county, "scale": scale or _standing_scale(settings), "port": port}
-    settings = settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
-    from dashboard.serve import listen  # heavy: Dash takes a second to import
-
+    if port is not None:
+        settings = settings.model_copy(update={"port": port})
     listening = listen(settings)  # the port first: a taken one is said before minutes of building
     settings.var.mkdir(parents=True, exist_ok=True)
     was_running = settings.database_url is not None or Cluster(settings).running()
     # Ctrl-C and a polite kill end alike: whatever this command started is stopped.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        prepare_store(settings, profile_name=settings.county, progress=progress)
+        start_store(settings, progress=progress)
+        ensure_county(settings, county=county, scale=scale, progress=progress)
         _serve(settings, listening=listening, progress=progress)
     except KeyboardInterrupt:
         progress("已中断")
@@ -145,20 +158,6 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="不再询问")] = Fal
 
         drop_database(settings, name=settings.db_name)
     typer.echo("已清空。重新开始：./onemap up")
-
-
-def _standing_scale(settings: Settings) -> str | None:
-    """Scale of the county that is built already, so that a plain second `up` serves it; None when there is none."""
-    from etl.demo.build import built
-
-    from gis.errors import StoreUnavailable
-
-    try:
-        with store.running(settings):
-            standing = built(settings)
-    except StoreUnavailable:
-        return None
-    return standing.scale if standing else None
 
 
 def _serve(settings: Settings, *, listening: socket.socket, progress: Progress) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import uvicorn
 
-from dashboard.app import create_app
 from gis.errors import SetupProblem
 from gis.settings import Settings
 
@@ -49,6 +48,8 @@ def serve(
     SetupProblem
         When the port is taken or not ours to take.
     """
+    from dashboard.app import create_app  # two seconds of imports that binding a port should not wait for
+
     listening = listening or listen(settings)
     config = uvicorn.Config(
         create_app(settings), log_level=log_level, access_log=False, server_header=False, date_header=True,

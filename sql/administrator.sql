@@ -8,7 +8,15 @@ ALTER FUNCTION public.geometry_overlaps(geometry, geometry) LEAKPROOF;
 
 -- COPY is refused under row-level security, and the functions that decide by themselves what they hand out (SECURITY
 -- DEFINER, owner) must see all rows. Neither role serves a request: the web is onemap_app, which has nothing of this.
-ALTER ROLE onemap_owner BYPASSRLS;
-ALTER ROLE onemap_job BYPASSRLS;
-ALTER ROLE onemap_app NOBYPASSRLS NOSUPERUSER NOCREATEROLE NOCREATEDB;
-ALTER ROLE onemap_reader NOBYPASSRLS NOSUPERUSER NOCREATEROLE NOCREATEDB;
+-- Only what differs is altered: two starts at once would otherwise fail on the same catalogue row.
+DO $$
+DECLARE r record;
+BEGIN
+  FOR r IN SELECT rolname, rolname IN ('onemap_owner', 'onemap_job') AS passes FROM pg_roles
+           WHERE rolname IN ('onemap_owner', 'onemap_job', 'onemap_app', 'onemap_reader')
+             AND (rolbypassrls <> (rolname IN ('onemap_owner', 'onemap_job')) OR rolsuper OR rolcreaterole OR rolcreatedb) LOOP
+    EXECUTE format('ALTER ROLE %I NOSUPERUSER NOCREATEROLE NOCREATEDB %s', r.rolname,
+                   CASE WHEN r.passes THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END);
+  END LOOP;
+END
+$$;

@@ -98,7 +98,11 @@ class Gate:
                 return await answer(answers.absent(scope, kind, principal, methods=known))
             if principal is not None and not rule.allows(principal.permissions):
                 return await answer(answers.refused(scope, kind, principal))
-            if scope["method"] not in _SAFE and not bearer and not self._from_our_page(headers):
+            writes = scope["method"] not in _SAFE
+            if writes and principal is not None and principal.is_device and scope["path"] != CALLBACK:
+                return await answer(answers.refused(scope, kind, principal, why="大屏只看不改。"))
+            # A token in a header is put there by a program that means it; a cookie comes along by itself.
+            if writes and not bearer and not self._from_our_page(headers):
                 return await answer(answers.foreign(scope, kind))
             if scope["path"] == CALLBACK and principal is not None:
                 body, receive = await _read(receive, limit=CALLBACK_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
@@ -30,9 +31,14 @@ class DemoAccount:
     division_code: str | None
 
 
+def demo_file(settings: Settings) -> Path:
+    """``var/demo.json``: the password of the demo accounts, for its owner to read."""
+    return settings.var / "demo.json"
+
+
 def demo_password(settings: Settings) -> str:
     """The password of all demo accounts of this installation: made once, kept in ``var/demo.json`` (0600)."""
-    path = settings.var / "demo.json"
+    path = demo_file(settings)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -64,7 +70,7 @@ def make_demo_accounts(
 
     An account that exists keeps its role and scope, and stays disabled when it is.
     """
-    is_new = not (settings.var / "demo.json").exists()
+    is_new = not demo_file(settings).exists()
     password = demo_password(settings)
     with connect(settings, role="owner") as conn:
         plan = planned(conn, roles=roles, township=township)

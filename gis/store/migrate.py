@@ -12,6 +12,7 @@ from psycopg import sql
 
 from gis.errors import SetupProblem
 from gis.settings import Settings
+from gis.store.administration import administer, missing
 from gis.store.engine import connect
 
 EXTENSIONS = ("postgis", "pgrouting", "pg_trgm", "btree_gist", "pgcrypto")
@@ -83,6 +84,7 @@ def create_database(settings: Settings, *, name: str | None = None, template: st
                     sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public CASCADE").format(sql.Identifier(extension))
                 )
             conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        administer(settings, name=name)
     return True
 
 
@@ -109,6 +111,11 @@ def migrate(settings: Settings, *, name: str | None = None) -> list[str]:
     """
     known = migrations(settings.sql)
     applied: list[str] = []
+    with connect(settings, role="owner", database=name) as conn:
+        # A store made by an older program, or restored from a dump, lacks what only a superuser can set.
+        powerless = bool(missing(conn))
+    if powerless:
+        administer(settings, name=name)
     with connect(settings, role="owner", database=name) as conn:
         conn.execute(
             "CREATE TABLE IF NOT EXISTS public.onemap_migration ("

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from gis.access.principal import Principal, current
 from gis.errors import StoreUnavailable
 from gis.settings import Role, Settings
 from gis.store.engine import OPTIONS
@@ -54,8 +55,16 @@ class Pool:
         self._pool.close(timeout=2.0)
 
     @contextmanager
-    def reading(self, *, timeout_s: float = _WAIT_S) -> Iterator[Connection[DictRow]]:
-        """Lend one connection inside one read-only transaction.
+    def reading(
+        self, *, timeout_s: float = _WAIT_S, principal: Principal | None = None
+    ) -> Iterator[Connection[DictRow]]:
+        """Lend one connection inside one read-only transaction of the person who asks.
+
+        Parameters
+        ----------
+        principal : Principal or None
+            Whose rows are read; None: the request's (`gis.access.principal.current`), or nobody's, who sees none of
+            the tables under row-level security.
 
         Raises
         ------
@@ -63,7 +72,7 @@ class Pool:
             When no connection can be had within `timeout_s`, or the server goes away under the query.
         """
         try:
-            conn = self._begin(timeout_s)
+            conn = self._begin(timeout_s, principal or current.get())
             try:
                 with conn:
                     yield conn
@@ -74,7 +83,7 @@ class Pool:
                 "数据库连不上。", next_step="运行 ./onemap doctor 查原因，或 ./onemap up 启动。"
             ) from e
 
-    def _begin(self, timeout_s: float) -> Connection[DictRow]:
+    def _begin(self, timeout_s: float, principal: Principal | None) -> Connection[DictRow]:
         """Return a connection with its transaction begun; one that died while idle is thrown away and the next is tried.
 
         The pool's own check would wait a second before each new try.
@@ -82,8 +91,7 @@ class Pool:
         for left in range(self._size, -1, -1):
             conn = self._pool.getconn(timeout=timeout_s)
             try:
-                # A snapshot of its own: figures that must add up are read from one state of the store.
-                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                conn.execute(_begun_by(principal))
             except psycopg.OperationalError:
                 self._pool.putconn(conn)
                 if not left:
@@ -91,3 +99,16 @@ class Pool:
             else:
                 return conn
         raise AssertionError("the loop returns or raises")
+
+
+def _begun_by(principal: Principal | None) -> sql.Composed:
+    """Return the first statements of a transaction, one message to the server.
+
+    A snapshot of its own: figures that must add up are read from one state of the store. Who asks is said every time,
+    nobody too, and holds for this transaction only: the connection serves somebody else next.
+    """
+    who, where = (str(principal.account_id), principal.address or "") if principal else ("", "")
+    return sql.SQL(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+        "SELECT set_config('onemap.principal', {}, true), set_config('onemap.address', {}, true)"
+    ).format(sql.Literal(who), sql.Literal(where))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+# Layer, z, x, y; and for a layer under row-level security the key of the scope that sees it so.
+Key = tuple[str | int, ...]
 # What an entry costs beside its bytes (key, objects, ordering); counted so that empty tiles are not free.
 OVERHEAD_BYTES = 600
 
@@ -49,12 +51,12 @@ class TileCache:
     def __init__(self, *, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
-        self._kept: OrderedDict[tuple[str, int, int, int], Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: tuple[str, int, int, int], *, stamp: str, now: float) -> Kept | None:
+    def get(self, key: Key, *, stamp: str, now: float) -> Kept | None:
         """Return the tile if it was made from this state of the store and still holds; an old one is dropped."""
         kept = self._kept.get(key)
         if kept is None:
@@ -65,7 +67,7 @@ class TileCache:
         self._kept.move_to_end(key)
         return kept
 
-    def put(self, key: tuple[str, int, int, int], kept: Kept) -> None:
+    def put(self, key: Key, kept: Kept) -> None:
         """Keep a tile; a tile larger than the whole bound is not kept."""
         if key in self._kept:
             self._drop(key)
@@ -82,5 +84,5 @@ class TileCache:
         self._kept.clear()
         self.bytes = 0
 
-    def _drop(self, key: tuple[str, int, int, int]) -> None:
+    def _drop(self, key: Key) -> None:
         self.bytes -= len(self._kept.pop(key).body) + OVERHEAD_BYTES

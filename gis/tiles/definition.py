@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gis.access.roles import Roles
 from gis.errors import DefinitionError
+from gis.settings import ROOT
 from gis.tiles.grid import DEEPEST_ZOOM
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-# Those of data/roles.toml that look at maps; the three administrators do not.
-Role = Literal[
-    "public", "grid_member", "village_cadre", "planner", "commander", "dispatcher", "handler", "analyst", "data_officer",
-    "wall",
-]  # fmt: skip
-
 # Tables whose rows are people: on a map they exist as counts only, which a named query makes.
 NEVER_A_SOURCE = frozenset({"household", "person", "contractor"})
 # Columns that lead to a person; no definition may name one, whatever the table.
@@ -152,7 +148,7 @@ class Layer(_Strict):
     id : str
         The file's name; also the name of the layer inside the tile.
     roles : tuple of str
-        Who may see it; the gate in front of the tiles asks.
+        Who may see it: ids of data/roles.toml; `TileService` asks.
     loads : tuple of str
         Subjects in intake.load that tell whether what is shown is synthetic 合成.
     promote_id : str or None
@@ -164,7 +160,7 @@ class Layer(_Strict):
     group: Words
     order: int
     geometry: Literal["point", "line", "polygon"]
-    roles: tuple[Role, ...] = Field(min_length=1)
+    roles: tuple[str, ...] = Field(min_length=1)
     attribution: str = Field(min_length=1)
     loads: tuple[str, ...] = ()
     note: str = ""
@@ -232,11 +228,19 @@ def _asked_properties(expression: Any) -> set[str]:
     return {name for part in expression for name in _asked_properties(part)}
 
 
-def load_layers(folder: Path, *, queries: Mapping[str, str], tokens: dict[str, dict[str, str]]) -> dict[str, Layer]:
+def load_layers(
+    folder: Path,
+    *,
+    queries: Mapping[str, str],
+    tokens: dict[str, dict[str, str]],
+    roles: Collection[str] | None = None,
+) -> dict[str, Layer]:
     """Read and check every layer of `folder`; files that begin with ``_`` are not layers.
 
     Parameters
     ----------
+    roles : collection of str or None
+        Ids of the roles there are; None reads data/roles.toml.
     queries : dict
         Named queries a level may ask for.
     tokens : dict
@@ -252,6 +256,7 @@ def load_layers(folder: Path, *, queries: Mapping[str, str], tokens: dict[str, d
     DefinitionError
         With one line for each fault of each file.
     """
+    known_roles = frozenset(_those_who_look(Roles.load(ROOT / "data")) if roles is None else roles)
     faults: list[str] = []
     layers: list[Layer] = []
     for path in sorted(folder.glob("*.toml")):
@@ -265,6 +270,11 @@ def load_layers(folder: Path, *, queries: Mapping[str, str], tokens: dict[str, d
         except ValidationError as e:
             faults += [f"{path.name}：{_place(f['loc'])}{_reason(dict(f))}" for f in e.errors()]
             continue
+        faults += [
+            f"{path.name}：roles 里的 {r} 不是 data/roles.toml 里看地图的角色"
+            for r in layer.roles
+            if r not in known_roles
+        ]
         faults += [
             f"{path.name}：级别 {level.name} 的查询 {level.query} 不在 sql/queries/tiles.sql 里"
             for level in layer.level
@@ -284,6 +294,11 @@ def load_layers(folder: Path, *, queries: Mapping[str, str], tokens: dict[str, d
             "图层定义有误：\n" + "\n".join(faults), next_step="改好 data/layers/ 后运行 ./onemap check。"
         )
     return {layer.id: layer for layer in sorted(layers, key=lambda one: (one.order, one.id))}
+
+
+def _those_who_look(roles: Roles) -> list[str]:
+    """Roles that may be named in a layer: the three administrators see no business data."""
+    return [role.id for role in roles.by_id.values() if not role.administrator]
 
 
 def read_tokens(path: Path) -> dict[str, dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 from psycopg import AsyncConnection
@@ -27,12 +27,41 @@ _WAIT_S = 5.0
 _SESSION = " -c statement_timeout=8s -c max_parallel_workers_per_gather=0 -c default_transaction_read_only=on"
 
 
+_BEGIN = b"BEGIN READ ONLY"
+_AS = b"SELECT set_config('onemap.principal', %(principal)s, true), set_config('onemap.address', %(address)s, true)"
+# The scope comes back from the very statement that made the tile, so from the same snapshot.
+_SCOPED = b"SELECT t.*, access.my_codes() FROM (%s) AS t"
+
+
+class Asker(Protocol):
+    """Whoever a tile is made for, as far as the store needs to know."""
+
+    @property
+    def account_id(self) -> int:
+        """Row of access.account."""
+
+    @property
+    def address(self) -> str | None:
+        """Where the request came from."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawTile:
-    """What the store made: the tile's bytes (empty without features) and how many rows it read for it."""
+    """What the store made.
+
+    Attributes
+    ----------
+    body : bytes
+        Empty without features.
+    features : int
+        Rows read for it.
+    scope : tuple of str or None
+        Division codes it was made under, sorted; None where everybody sees the same.
+    """
 
     body: bytes
     features: int
+    scope: tuple[str, ...] | None = None
 
 
 class TileGateway:
@@ -73,7 +102,7 @@ class TileGateway:
         await self._pool.close(timeout=2.0)
 
     async def make(self, layer: Layer, index: int, tile: Tile) -> RawTile:
-        """Make one tile at level `index` of `layer`.
+        """Make one tile at level `index` of a layer that everybody sees alike.
 
         Raises
         ------
@@ -84,10 +113,36 @@ class TileGateway:
         row = await self._one(self._statements[layer.id, level.name], bind(level, tile))
         return RawTile(row[0] or b"", row[1])
 
+    async def make_for(self, asker: Asker | None, layer: Layer, index: int, tile: Tile) -> RawTile:
+        """Make one tile at level `index` of a layer under row-level security, of what `asker` may see.
+
+        One transaction in one round trip: who asks holds for this tile only. Nobody (None) sees nothing.
+
+        Raises
+        ------
+        StoreUnavailable
+            When the store is away or the tile takes longer than it may.
+        """
+        level = layer.level[index]
+        statement = _SCOPED % self._statements[layer.id, level.name]
+        who = {"principal": str(asker.account_id) if asker else "", "address": (asker.address or "") if asker else ""}
+        try:
+            async with self._pool.connection() as conn:
+                async with conn.pipeline():
+                    await conn.execute(_BEGIN)
+                    await conn.execute(_AS, who)
+                    cursor = await conn.cursor(binary=True).execute(statement, bind(level, tile))
+                    await conn.execute(b"COMMIT")
+                row = await cursor.fetchone()
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
+            raise _away() from e
+        assert row is not None
+        return RawTile(row[0] or b"", row[1], tuple(row[2]))
+
     async def state(self) -> StoreState:
         """Read the versions of all tables and the store's date."""
         row = await self._one(self._queries["state"].encode(), {})
-        return StoreState(tables=row[0] or {}, today=row[1])
+        return StoreState(tables=row[0] or {}, today=row[1], secured=frozenset(row[2]))
 
     async def synthetic_subjects(self) -> dict[str, bool]:
         """Read, for each loaded subject, whether any of its standing loads is synthetic 合成."""
@@ -100,12 +155,14 @@ class TileGateway:
                 await cursor.execute(statement, values)
                 row = await cursor.fetchone()
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
-            # QueryCanceled (statement_timeout) is an OperationalError too.
-            raise StoreUnavailable(
-                "地图数据暂时取不到。", next_step="稍后会自动重试；仍不行请运行 ./onemap doctor。"
-            ) from e
+            raise _away() from e
         assert row is not None  # every statement here is an aggregate: one row, always
         return row
+
+
+def _away() -> StoreUnavailable:
+    # QueryCanceled (statement_timeout) is an OperationalError too.
+    return StoreUnavailable("地图数据暂时取不到。", next_step="稍后会自动重试；仍不行请运行 ./onemap doctor。")
 
 
 def check_store(conn: psycopg.Connection[Any], layers: Mapping[str, Layer]) -> list[str]:

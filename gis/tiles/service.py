@@ -15,29 +15,30 @@ or, to share one service with something else::
     await service.close()
 
 ``tile`` opens the pool by itself when nobody did, so a test client without lifespan works too.
-``principal`` is anything with ``roles: Collection[str]``; None means that no gate stands in front yet and every layer
-is served (the gate of a later issue passes it). A layer the principal may not see answers as one that does not exist.
+``principal`` is a `gis.access.principal.Principal`. A layer the principal may not see answers as one that does not exist;
+of a layer whose tables are under row-level security the principal gets what the database shows them. None stands for
+nobody (no gate in front, as in a benchmark): every layer answers, those under row-level security without a feature.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from isal import igzip
 
-from gis.errors import BadRequest, NotFound, TooLarge
+from gis.errors import BadRequest, NotFound, StoreUnavailable, TooLarge
 from gis.settings import Settings
 from gis.store.queries import load_queries
 from gis.tiles import version
-from gis.tiles.cache import Kept, TileCache
+from gis.tiles.cache import Kept, Key, TileCache
 from gis.tiles.catalogue import describe
 from gis.tiles.definition import Layer, load_layers, read_tokens
-from gis.tiles.gateway import TileGateway
+from gis.tiles.gateway import Asker, RawTile, TileGateway
 from gis.tiles.grid import Tile, parse_tile
 from gis.tiles.version import StoreState
 
@@ -49,12 +50,20 @@ GZIP_LEVEL = 2
 THREAD_BYTES = 300_000
 
 
-class Principal(Protocol):
+class Principal(Asker, Protocol):
     """Whoever asks, as the gate made them out."""
 
     @property
     def roles(self) -> Collection[str]:
         """Role names, as in the definitions."""
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """Division codes that hold today."""
+
+    @property
+    def scope_key(self) -> str:
+        """Short hash of role and scope: who shares it sees the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ class TileService:
         self._max_bytes = settings.tile_max_bytes
         self._gateway = TileGateway(settings, layers=self.layers, queries=queries)
         self._state: tuple[float, StoreState] | None = None
-        self._stamps: dict[str, tuple[StoreState, str]] = {}
+        self._stamps: tuple[StoreState | None, dict[tuple[str, str | None], str]] = (None, {})
         self._under_way: dict[object, asyncio.Task[Any]] = {}
         self._packers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tile-gzip")
         self._opening: asyncio.Task[None] | None = None
@@ -157,18 +166,29 @@ class TileService:
         if index is None:
             low, high = wanted.zooms
             raise BadRequest(f"图层“{wanted.title.zh}”只有 {low}–{high} 级瓦片。", next_step="请缩放地图后再试。")
-        stamp = self._stamp(wanted, await self._fresh_state())
+        state = await self._fresh_state()
+        # None: everybody shares one tile. Otherwise only people of the same role and scope do.
+        scope = (principal.scope_key if principal else "nobody") if state.differs_by_scope(wanted) else None
+        stamp = self._stamp(wanted, state, scope)
         cache_control = f"private, max-age={wanted.cache.seconds}, must-revalidate"
         if wanted.cache.mode == "versioned":
             etag = version.etag_of_state(stamp, tile)
             if version.matches(if_none_match, etag):
                 return TileAnswer(304, b"", etag, cache_control)
-        key = (wanted.id, tile.z, tile.x, tile.y)
+        key: Key = (wanted.id, tile.z, tile.x, tile.y) + (() if scope is None else (scope,))
         kept = self.cache.get(key, stamp=stamp, now=time.monotonic())
         source = "memory"
         if kept is None:
             source = "store"
-            kept = await self._once((key, stamp), lambda: self._make(wanted, index, tile, stamp))
+
+            async def raw(level: int) -> RawTile:
+                if scope is None:
+                    return await self._gateway.make(wanted, level, tile)
+                return await self._of_scope(principal, wanted, level, tile)
+
+            kept = await self._once(
+                (key, stamp), lambda: self._make(wanted, index, tile, key=key, stamp=stamp, raw=raw)
+            )
         if version.matches(if_none_match, kept.etag):
             return TileAnswer(304, b"", kept.etag, cache_control, source=source)
         return TileAnswer(
@@ -188,12 +208,24 @@ class TileService:
             raise NotFound("没有这个图层。", next_step="可用的图层见 /tiles/layers.json。")
         return layer
 
-    def _stamp(self, layer: Layer, state: StoreState) -> str:
-        known = self._stamps.get(layer.id)
-        if known is None or (known[0] is not state and known[0] != state):
-            known = (state, version.stamp(layer, state, max_bytes=self._max_bytes))
-            self._stamps[layer.id] = known
-        return known[1]
+    def _stamp(self, layer: Layer, state: StoreState, scope: str | None) -> str:
+        if self._stamps[0] is not state:
+            # Asked anew every second, and mostly the same as before: then what was worked out still holds.
+            self._stamps = (state, self._stamps[1] if self._stamps[0] == state else {})
+        known = self._stamps[1]
+        if (layer.id, scope) not in known:
+            known[layer.id, scope] = version.stamp(layer, state, max_bytes=self._max_bytes, scope=scope)
+        return known[layer.id, scope]
+
+    async def _of_scope(self, principal: Principal | None, layer: Layer, index: int, tile: Tile) -> RawTile:
+        """Make a tile of what this principal may see, and hold the store's word for the scope against the gate's.
+
+        A scope that was changed between the gate's question and ours would put one scope's rows under another's key.
+        """
+        raw = await self._gateway.make_for(principal, layer, index, tile)
+        if raw.scope != (tuple(sorted(principal.scope)) if principal else ()):
+            raise StoreUnavailable("权限范围刚刚有变动。", next_step="请刷新页面，或重新登录。")
+        return raw
 
     async def _fresh_state(self) -> StoreState:
         now = time.monotonic()
@@ -203,7 +235,9 @@ class TileService:
             self._state = (now, await self._once("state", self._gateway.state))
         return self._state[1]
 
-    async def _make(self, layer: Layer, index: int, tile: Tile, stamp: str) -> Kept:
+    async def _make(
+        self, layer: Layer, index: int, tile: Tile, *, key: Key, stamp: str, raw: Callable[[int], Awaitable[RawTile]]
+    ) -> Kept:
         """Make a tile; one that passes a limit is answered by the next coarser level.
 
         Coarser instead of an error, because an empty map tells people that nothing is there. Dropping single features
@@ -212,10 +246,10 @@ class TileService:
         coarser = ""
         for i in range(index, -1, -1):
             level = layer.level[i]
-            raw = await self._gateway.make(layer, i, tile)
-            if raw.features > level.max_features:
+            made = await raw(i)
+            if made.features > level.max_features:
                 coarser = "features"
-            elif len(raw.body) > self._max_bytes:
+            elif len(made.body) > self._max_bytes:
                 coarser = "bytes"
             else:
                 break
@@ -224,13 +258,13 @@ class TileService:
                 f"瓦片 {layer.id}/{tile} 超过 {self._max_bytes / 1e6:.1f} MB 的上限。",
                 next_step="请放大地图查看，或请管理员调整图层定义。",
             )
-        body = await self._pack(raw.body)
+        body = await self._pack(made.body)
         if layer.cache.mode == "versioned":
             etag, until = version.etag_of_state(stamp, tile), float("inf")
         else:
             etag, until = version.etag_of_body(stamp, body), time.monotonic() + layer.cache.seconds
         kept = Kept(body, etag, stamp, until, level.name, coarser if i != index else "")
-        self.cache.put((layer.id, tile.z, tile.x, tile.y), kept)
+        self.cache.put(key, kept)
         return kept
 
     async def _pack(self, raw: bytes) -> bytes:

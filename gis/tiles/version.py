@@ -24,15 +24,30 @@ class StoreState:
         tells a rebuilt store, whose numbers start over, from the one before.
     today : str
         The store's date: a boundary that begins or ends today needs no statement to change the map.
+    secured : frozenset of str
+        Tables under row-level security, as the store's own catalogue says: tiles of them differ by who asks.
     """
 
     tables: Mapping[str, str]
     today: str
+    secured: frozenset[str] = frozenset()
+
+    def differs_by_scope(self, layer: Layer) -> bool:
+        """Whether two people may see different tiles of this layer."""
+        return not self.secured.isdisjoint(layer.depends_on)
 
 
-def stamp(layer: Layer, state: StoreState, *, max_bytes: int) -> str:
-    """Return the state of the store as `layer` sees it; equal stamps mean equal tiles."""
+def stamp(layer: Layer, state: StoreState, *, max_bytes: int, scope: str | None = None) -> str:
+    """Return the state of the store as `layer` sees it; equal stamps mean equal tiles.
+
+    Parameters
+    ----------
+    scope : str or None
+        Key of the role and scope that see it so; None: everybody sees the same.
+    """
     parts = [str(FORMAT), layer.digest, str(max_bytes), state.today]
+    if scope is not None:
+        parts.append(f"scope={scope}")
     if layer.cache.mode == "versioned":
         parts += [f"{table}={state.tables.get(table, '-')}" for table in layer.depends_on]
     return _digest("\n".join(parts).encode())

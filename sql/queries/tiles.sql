@@ -2,8 +2,10 @@
 -- Bound: tile and box (tile plus buffer) as EWKB, west south east north (EPSG:3857 metres), side (of the tile, metres).
 
 -- state --
--- Versions of all tables with the moment each was raised (a rebuilt store counts from 1 again), and the store's date.
-SELECT jsonb_object_agg(table_name, version || '@' || extract(epoch FROM changed_at)), current_date::text
+-- Versions of all tables with the moment each was raised (a rebuilt store counts from 1 again), the store's date, and the
+-- tables whose rows differ by who asks: the catalogue's word, so that no list of ours can forget one.
+SELECT jsonb_object_agg(table_name, version || '@' || extract(epoch FROM changed_at)), current_date::text,
+       ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = 'onemap'::regnamespace AND relrowsecurity)
 FROM onemap.table_version;
 
 -- synthetic_subjects --

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +64,7 @@ class Watched:
     def click(self, code: str) -> dict[str, Any]:
         """Click a child on the map and wait."""
         self.page.mouse.click(*self.spot(code))
+        self.page.wait_for_function("code => onemap.place.at === code", arg=code)
         return self.settle()
 
     def click_at(self, lon: float, lat: float) -> dict[str, Any]:
@@ -73,8 +74,13 @@ class Watched:
             const r = document.getElementById('map').getBoundingClientRect(); return [r.x + p.x, r.y + p.y] }""",
             [lon, lat],
         )
-        self.page.mouse.click(x, y)
-        self.page.wait_for_timeout(50)
+        return self.after(lambda: self.page.mouse.click(x, y))
+
+    def after(self, act: Callable[[], object]) -> dict[str, Any]:
+        """Do something that asks for another place, and wait until that is drawn."""
+        before = self.page.evaluate("onemap.marks.length")
+        act()
+        self.page.wait_for_function("before => onemap.marks.length > before", arg=before)
         return self.settle()
 
     @property

@@ -73,11 +73,9 @@ def test_drill_from_the_county_to_a_parcel_by_clicking_and_back(seen: Watched, m
     assert re.search(r"parcel=\d{19}", page.url)
     assert page.evaluate("onemap.map.gl.querySourceFeatures('thing').length") > 0
     for expected in ([*seen.crumbs], seen.crumbs[:3], seen.crumbs[:2], seen.crumbs[:1]):
-        page.go_back()
-        seen.settle()
+        seen.after(page.go_back)
         assert seen.crumbs == expected
-    page.go_forward()
-    seen.settle()
+    seen.after(page.go_forward)
     assert seen.crumbs == ["测试县", "乙乡"]
 
 
@@ -87,8 +85,7 @@ def test_the_map_is_never_remounted(seen: Watched, made: Scratch) -> None:
         "document.getElementById('map').dataset.mine = 'yes'; window.firstCanvas = onemap.map.gl.getCanvas()"
     )
     seen.click(made.townships[0])
-    seen.page.go_back()
-    seen.settle()
+    seen.after(seen.page.go_back)
     assert seen.page.evaluate(
         "document.getElementById('map').dataset.mine === 'yes' && onemap.map.gl.getCanvas() === window.firstCanvas"
     )
@@ -119,8 +116,7 @@ def test_escape_goes_up_one_level_at_a_time(seen: Watched, made: Scratch) -> Non
     expect(seen.page.locator("#card article")).to_be_visible()
     steps = []
     for _ in range(4):
-        seen.page.keyboard.press("Escape")
-        seen.settle()
+        seen.after(lambda: seen.page.keyboard.press("Escape"))
         steps.append((len(seen.crumbs), seen.page.locator("#card article").count()))
     assert steps == [(4, 0), (3, 0), (2, 0), (1, 0)]
 
@@ -169,8 +165,7 @@ def test_table_and_map_light_each_other_and_a_row_is_a_way_in(seen: Watched, mad
 def test_another_measure_colours_the_map_and_the_legend_counts_every_child(seen: Watched) -> None:
     seen.open("/")
     page = seen.page
-    page.click('.figure[data-measure="overdue"]')
-    seen.settle()
+    seen.after(lambda: page.click('.figure[data-measure="overdue"]'))
     expect(page.locator("#map-title .title-classes h2")).to_contain_text("超期")
     assert "measure=overdue" in page.url
     counts = [int(x) for x in page.locator(".legend-classes .legend-line b").all_inner_texts()]
@@ -194,8 +189,7 @@ def test_an_english_page_and_a_way_back_to_chinese(seen: Watched) -> None:
     seen.open("/?lang=en")
     page = seen.page
     expect(page.locator("#ranking-head h2")).to_have_text("3 townships")
-    page.click('.figure[data-measure="incidents"]')
-    seen.settle()
+    seen.after(lambda: page.click('.figure[data-measure="incidents"]'))
     assert "lang=en" in page.url
     page.click(".tag-language")
     page.wait_for_function("() => window.onemap && onemap.config && onemap.config.language === 'zh'")

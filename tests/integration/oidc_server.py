@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
-from fastapi import FastAPI, Form, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 CLIENT, SECRET = "onemap", "s3cret of the client"
 
@@ -77,8 +77,6 @@ class OidcServer:
             head, body = (base64.urlsafe_b64encode(str(t).replace("'", '"').encode()).rstrip(b"=").decode() for t in ({"alg": "none"}, claims))
             return f"{head}.{body}."
         if "hmac" in self.spoil:
-            from joserfc.jwk import OctKey
-
             return jwt.encode({"alg": "HS256", "kid": "1"}, claims, OctKey.import_key(SECRET + "x" * 20))
         key = RSAKey.generate_key(2048, {"kid": "1"}) if "signature" in self.spoil else self._key
         return jwt.encode({"alg": "RS256", "kid": "1"}, claims, key)
@@ -98,10 +96,8 @@ class OidcServer:
             return RedirectResponse(self.authorize(dict(request.query_params)))
 
         @app.post("/token")
-        def token(
-            request: Request, code: str = Form(""), code_verifier: str = Form(""), grant_type: str = Form(""), redirect_uri: str = Form("")
-        ) -> JSONResponse:
-            form = {"code": code, "code_verifier": code_verifier, "grant_type": grant_type, "redirect_uri": redirect_uri}
+        async def token(request: Request) -> JSONResponse:
+            form = dict(parse_qsl((await request.body()).decode()))
             status, answer = self.token(form, request.headers.get("authorization", ""))
             return JSONResponse(answer, status)
 
