@@ -19,7 +19,14 @@ from gis.settings import ROOT, Settings
 from gis.store.engine import connect
 from tests.integration.small_county import insert
 
-DRAFTS = ("80_access", "85_access_sign_in", "86_access_administration", "90_personal", "91_access_reveal", "30_access_grants")
+DRAFTS = (
+    "80_access",
+    "85_access_sign_in",
+    "86_access_administration",
+    "90_personal",
+    "91_access_reveal",
+    "30_access_grants",
+)
 PASSWORD = "Liushu-7-beiqu"
 ROLES = Roles.load(ROOT / "data")
 RULES = AccessRules.load(ROOT / "data")
@@ -43,7 +50,13 @@ def add_account(
     """An account made at the command line (role owner)."""
     with connect(settings, role="owner") as conn:
         made = accounts.add(
-            conn, login=login, display_name=f"测试{login}", role=role, rules=RULES, password=password, temporary=temporary
+            conn,
+            login=login,
+            display_name=f"测试{login}",
+            role=role,
+            rules=RULES,
+            password=password,
+            temporary=temporary,
         )
         if scope:
             scopes.grant(conn, account_id=made, division_code=scope)
@@ -77,7 +90,9 @@ def keys_in(settings: Settings, folder: Any) -> Keys:
 def principal(account_id: int, role: str, *, scope: tuple[str, ...] = ()) -> Principal:
     """A principal as the gate would make it."""
     defined = ROLES.by_id[role]
-    return Principal(account_id, f"a{account_id}", "测试", role, defined.name, scope, defined.permissions, None, "10.0.0.9")
+    return Principal(
+        account_id, f"a{account_id}", "测试", role, defined.name, scope, defined.permissions, None, "10.0.0.9"
+    )
 
 
 def actions(settings: Settings, *, object_id: object | None = None) -> list[str]:

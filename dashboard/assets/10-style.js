@@ -14,7 +14,6 @@
     roadCase: "#C6CBC5", track: "#CFCBBF", red: "#C5281C", blue: "#2E74C9", yellow: "#EFC02E",
   };
   onemap.colors = C;
-  onemap.fonts = { text: TEXT, bold: BOLD };
   const by = (...stops) => ["interpolate", ["linear"], ["zoom"], ...stops];
   const byPow = (...stops) => ["interpolate", ["exponential", 1.5], ["zoom"], ...stops];
   const level = (n) => ["==", ["get", "level"], n];
@@ -39,6 +38,17 @@
     buildings: ["building"],
     names: ["name-beside", "name-grid"],
     tianditu: ["tianditu", "tianditu-names"],
+  };
+
+  // Townships are bold within the text: one layout for all levels, so that a step down does not lay everything out twice.
+  // Near the ground every case has a mark of its own, and needs no ring.
+  onemap.kidLayout = function () {
+    const font = ["case", ["get", "bold"], ["literal", BOLD], ["literal", TEXT]];
+    const { names, rings, incidents } = onemap.layers;
+    return {
+      "text-field": names ? ["format", ["get", "name"], { "text-font": font }] : "",
+      "icon-image": rings ? ["step", ["zoom"], ["get", "image"], 13.5, incidents ? "" : ["get", "image"]] : "",
+    };
   };
 
   onemap.style = function (catalogue, config) {
@@ -189,7 +199,7 @@
       }),
       // Name and count of a child are one symbol: what collides goes whole, the smaller place first.
       { id: "kids", type: "symbol", source: "kids", layout: {
-        "text-field": ["get", "name"], "text-font": TEXT, "text-size": by(9, 13, 12, 13, 15, 14), "text-anchor": "bottom", "text-padding": 1,
+        ...onemap.kidLayout(), "text-font": TEXT, "text-size": by(9, 13, 12, 13, 15, 14), "text-anchor": "bottom", "text-padding": 1,
         "icon-anchor": "top", "icon-offset": [0, 1], "icon-optional": true, "icon-padding": 0, "symbol-sort-key": ["-", 0, ["get", "weight"]],
       }, paint: {
         "text-color": ["case", ["boolean", ["feature-state", "hover"], false], C.accent, C.ink],

@@ -194,8 +194,9 @@
 
   function gate(gl) {
     const render = gl.painter.render.bind(gl.painter);
-    gl.painter.render = (...parts) => {
-      if (!state.held) render(...parts);
+    gl.painter.render = (style, ...rest) => {
+      // The very first frame always runs: it introduces the style to the painter, without which tiles lose their content.
+      if (!state.held || gl.painter.style !== style) render(style, ...rest);
     };
   }
 
@@ -273,7 +274,6 @@
     paintProperty("child-line", "line-color", near ? "#3F4B46" : "#FFFFFF");
     paintProperty("child-line", "line-dasharray", near ? [3, 2] : [1]);
     paintProperty("child-line", "line-width", near ? 1.2 : ["interpolate", ["linear"], ["zoom"], 9, 1.4, 14, 1.2]);
-    if (has("kids")) gl.setLayoutProperty("kids", "text-font", level === 1 ? onemap.fonts.bold : onemap.fonts.text);
     const unknown = codes.filter((c) => scene.children[c].class === null);
     filter("child-unknown", inside(unknown));
     const fill = ["match", ["get", "code"]];
@@ -290,17 +290,17 @@
     filter("village-line", level >= 3 ? ["==", ["get", "level"], 3] : ["all", ["==", ["get", "level"], 3], ["!", kids]]);
     filter("name-grid", level === 4 ? inside([here]) : inside([]));
     filter("name-beside", ["all", ["==", ["get", "level"], level], ["!=", ["get", "code"], here]]);
-    gl.getSource("kids").setData({ type: "FeatureCollection", features: codes.flatMap((c) => kid(c, scene.children[c])) });
+    gl.getSource("kids").setData({ type: "FeatureCollection", features: codes.flatMap((c) => kid(c, scene.children[c], level === 1)) });
     const thing = scene.thing && scene.thing.geometry;
     gl.getSource("thing").setData({ type: "FeatureCollection", features: thing ? [{ type: "Feature", properties: {}, geometry: thing }] : [] });
     fade();
     onemap.hover(null);
   }
 
-  function kid(code, child) {
+  function kid(code, child, bold) {
     if (!child.seat) return [];
     const image = child.open ? `ring-${child.open}-${child.overdue}` : "";
-    return [{ type: "Feature", properties: { code, name: child.name, weight: child.weight, image }, geometry: { type: "Point", coordinates: child.seat } }];
+    return [{ type: "Feature", properties: { code, name: child.name, weight: child.weight, image, bold }, geometry: { type: "Point", coordinates: child.seat } }];
   }
   const has = (id) => state.gl.getLayer(id);
   const filter = (id, expression) => has(id) && state.gl.setFilter(id, expression);
@@ -329,10 +329,7 @@
     if (!state.ready) return;
     for (const [name, ids] of Object.entries(onemap.switches))
       for (const id of ids) if (has(id)) state.gl.setLayoutProperty(id, "visibility", onemap.layers[name] ? "visible" : "none");
-    // Near the ground every case has a mark of its own.
-    const ring = ["step", ["zoom"], ["get", "image"], 13.5, onemap.layers.incidents ? "" : ["get", "image"]];
-    state.gl.setLayoutProperty("kids", "icon-image", onemap.layers.rings ? ring : "");
-    state.gl.setLayoutProperty("kids", "text-field", onemap.layers.names ? ["get", "name"] : "");
+    for (const [name, value] of Object.entries(onemap.kidLayout())) state.gl.setLayoutProperty("kids", name, value);
     fade();
     mode();
     document.getElementById("attribution").textContent = onemap.layers.tianditu ? onemap.words.tianditu : onemap.words.attribution;

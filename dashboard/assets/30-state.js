@@ -119,10 +119,12 @@
     document.documentElement.toggleAttribute("data-asking", false);
   };
 
+  // At once, before the engine asks which layers are on.
+  onemap.place = parse(location.search);
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.onemap = {
     start() {
-      onemap.place = parse(location.search);
       onemap.makeSearch();
       onemap.syncLayers();
       return ask();

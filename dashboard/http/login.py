@@ -22,7 +22,7 @@ from dashboard.http.render import render
 from gis.access.oidc import Provider
 from gis.access.principal import Principal
 from gis.access.sign_in import SignedIn, SignIn, Visitor
-from gis.errors import BadRequest, NotFound, OnemapError
+from gis.errors import BadRequest, NotFound, OnemapError, StoreUnavailable
 
 # argon2 takes about 20 MB and a core for each; more at once would only slow all of them.
 _THREADS = 2
@@ -60,7 +60,7 @@ def router(
     sign_in: SignIn,
     *,
     end: Callable[[str], None],
-    county: str,
+    county: Callable[[], str],
     password_rule: str,
     secure: bool,
     demo: Callable[[], Sequence[DemoLine]] = lambda: (),
@@ -74,7 +74,7 @@ def router(
         The steps; blocking, called in threads.
     end : callable
         Ends the session of a token.
-    county : str
+    county : callable
         Name of the county, under the title.
     password_rule : str
         What a new password must be like, one sentence.
@@ -99,9 +99,12 @@ def router(
     async def login_page(
         next_: str, *, login: str = "", error: OnemapError | None = None, note: str = ""
     ) -> HTMLResponse:
-        lines = await blocking(demo)
+        try:
+            lines, name = await blocking(demo), await blocking(county)
+        except StoreUnavailable as away:
+            lines, name, error = (), "", error or away
         page = render(
-            "login.html", county=county, next=next_, login=login, error=Problem.of(error) if error else None, note=note,
+            "login.html", county=name, next=next_, login=login, error=Problem.of(error) if error else None, note=note,
             county_login=identity is not None, demo=lines,
         )  # fmt: skip
         return answer(page, error)

@@ -41,13 +41,14 @@ class Protection:
     table: RouteTable
     limits: Limits
     door: Door
+    roles: Roles
 
-    def options(self, settings: Settings, *, csp: str, roles: Roles) -> dict[str, Any]:
+    def options(self, settings: Settings, *, csp: str) -> dict[str, Any]:
         """Return the keywords of `Gate`."""
 
         def resolve(token: str, address: str | None) -> Principal | None:
             with self.door.asking() as conn:
-                return sessions.principal_of(conn, token, roles=roles, address=address)
+                return sessions.principal_of(conn, token, roles=self.roles, address=address)
 
         return {
             "table": self.table,
@@ -58,22 +59,17 @@ class Protection:
         }
 
 
-def protect(settings: Settings, *, roles: Roles, county: str) -> Protection:
+def protect(settings: Settings) -> Protection:
     """Read the tables and compose login, administration, reveal and receipts. The store is reached when the app starts.
-
-    Parameters
-    ----------
-    county : str
-        Name of the county, for the login.
 
     Raises
     ------
     DefinitionError
-        When routes.toml, rates.toml or access.toml does not load.
+        When roles.toml, routes.toml, rates.toml or access.toml does not load.
     SetupProblem
         When the key of the personal data is missing.
     """
-    rules = AccessRules.load(settings.data)
+    roles, rules = Roles.load(settings.data), AccessRules.load(settings.data)
     keys = load_keys(settings)
     table = read_routes(settings.data / "access" / "routes.toml", permissions=roles.sentences)
     limits = read_limits(settings.data / "rules" / "rates.toml", kinds={rule.rate for rule in table.rules})
@@ -102,7 +98,7 @@ def protect(settings: Settings, *, roles: Roles, county: str) -> Protection:
     shortest, classes = rules.password.shortest, rules.password.classes
     routes.include_router(
         login.router(
-            sign_in, end=end, county=county, secure=(settings.public_url or "").startswith("https://"),
+            sign_in, end=end, county=partial(county_name, door), secure=(settings.public_url or "").startswith("https://"),
             password_rule=f"至少 {shortest} 位，大写、小写、数字、符号里至少 {classes} 种，不含账号。",
             demo=partial(demo_lines, settings, door, roles), identity=provider_of(settings, keys),
         )
@@ -115,7 +111,14 @@ def protect(settings: Settings, *, roles: Roles, county: str) -> Protection:
     )
     routes.include_router(receipt.router(settings.data))
     routes.include_router(sheet.router())
-    return Protection(router=routes, table=table, limits=limits, door=door)
+    return Protection(router=routes, table=table, limits=limits, door=door, roles=roles)
+
+
+def county_name(door: Door) -> str:
+    """Return the name of the county that was built, for the login; empty before there is one."""
+    with door.begin_unknown() as conn:
+        found = conn.cursor(row_factory=tuple_row).execute(load_queries("admin")["county_name"]).fetchone()
+    return str(found[0]) if found else ""
 
 
 def demo_lines(settings: Settings, door: Door, roles: Roles) -> list[DemoLine]:

@@ -87,9 +87,9 @@ class AccessRules:
             if not isinstance(entry, dict) or not entry.get("unit") or not entry.get("source"):
                 faults.append(f"[{section}] {name} 要有 value、unit、source")
                 return kind()
-            found = entry.get("value")
+            found: Any = entry.get("value")
             right_kind = isinstance(found, kind) and not isinstance(found, bool)
-            if not right_kind or (kind is int and found <= 0):
+            if not right_kind or (kind is int and int(found) <= 0):
                 faults.append(f"[{section}] {name} 的值不对：{found!r}")
                 return kind()
             return found

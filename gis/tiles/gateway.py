@@ -55,13 +55,13 @@ class RawTile:
         Empty without features.
     features : int
         Rows read for it.
-    scope : tuple of str or None
-        Division codes it was made under, sorted; None where everybody sees the same.
+    scope : frozenset of str or None
+        Division codes it was made under; None where everybody sees the same.
     """
 
     body: bytes
     features: int
-    scope: tuple[str, ...] | None = None
+    scope: frozenset[str] | None = None
 
 
 class TileGateway:
@@ -137,7 +137,7 @@ class TileGateway:
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
             raise _away() from e
         assert row is not None
-        return RawTile(row[0] or b"", row[1], tuple(row[2]))
+        return RawTile(row[0] or b"", row[1], frozenset(row[2]))
 
     async def state(self) -> StoreState:
         """Read the versions of all tables and the store's date."""

@@ -223,7 +223,7 @@ class TileService:
         A scope that was changed between the gate's question and ours would put one scope's rows under another's key.
         """
         raw = await self._gateway.make_for(principal, layer, index, tile)
-        if raw.scope != (tuple(sorted(principal.scope)) if principal else ()):
+        if raw.scope != frozenset(principal.scope if principal else ()):
             raise StoreUnavailable("权限范围刚刚有变动。", next_step="请刷新页面，或重新登录。")
         return raw
 

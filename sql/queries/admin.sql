@@ -9,3 +9,6 @@ ORDER BY d.code;
 
 -- division_names --
 SELECT d.code, d.name FROM onemap.division_now d WHERE d.code = ANY (%(codes)s);
+
+-- county_name --
+SELECT c.name FROM onemap.county c ORDER BY c.code LIMIT 1;

@@ -67,15 +67,6 @@ class Watched:
         self.page.wait_for_function("code => onemap.place.at === code", arg=code)
         return self.settle()
 
-    def click_at(self, lon: float, lat: float) -> dict[str, Any]:
-        """Click a place given in degrees and wait."""
-        x, y = self.page.evaluate(
-            """([lon, lat]) => { const p = onemap.map.leaflet.latLngToContainerPoint([lat, lon]);
-            const r = document.getElementById('map').getBoundingClientRect(); return [r.x + p.x, r.y + p.y] }""",
-            [lon, lat],
-        )
-        return self.after(lambda: self.page.mouse.click(x, y))
-
     def after(self, act: Callable[[], object]) -> dict[str, Any]:
         """Do something that asks for another place, and wait until that is drawn."""
         before = self.page.evaluate("onemap.marks.length")

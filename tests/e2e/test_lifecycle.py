@@ -190,7 +190,9 @@ def test_reset_takes_the_data_away(installation: Installation) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small volume needs root")
 def test_a_full_disk_ends_in_a_sentence_and_the_store_is_as_before(installation: Installation) -> None:
     """A volume of 200 MB holds the cluster but not the build: refused before, and cleanly when it fills on the way."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m,mode=755", "tmpfs", str(installation.var)], check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200m,mode=755", "tmpfs", str(installation.var)], check=False
+    )
     if mounted.returncode != 0:
         pytest.skip("this machine does not let us mount")
     try:

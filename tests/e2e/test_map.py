@@ -23,6 +23,20 @@ pytestmark = [
 ]
 
 
+# A pixel near the middle where a parcel of this grid lies and no case's mark over it.
+PARCEL_IN_SIGHT = """() => {
+  const { leaflet, gl, scene } = onemap.map, r = document.getElementById('map').getBoundingClientRect();
+  const [w, s, e, n] = scene.bounds, p = leaflet.latLngToContainerPoint([(s + n) / 2, (w + e) / 2]);
+  for (let d = 0; d < 120; d += 4) {
+    const at = leaflet.containerPointToLatLng([p.x + 30, p.y + d]), q = gl.project([at.lng, at.lat]);
+    const near = [[q.x - 8, q.y - 8], [q.x + 8, q.y + 8]];
+    if (gl.queryRenderedFeatures(near, { layers: ['incident', 'facility'] }).length) continue;
+    if (gl.queryRenderedFeatures(q, { layers: ['parcel-fill'] }).length) return [r.x + p.x + 30, r.y + p.y + d];
+  }
+  throw new Error('no parcel in sight');
+}"""
+
+
 @pytest.fixture(scope="module")
 def made(module_store: Settings) -> Scratch:
     return build_scratch(module_store, townships=3, villages=3, grids=2, strips=14)
@@ -53,6 +67,8 @@ def test_drill_from_the_county_to_a_parcel_by_clicking_and_back(seen: Watched, m
     page = seen.page
     seen.open("/")
     assert seen.crumbs == ["测试县"]
+    drawn = page.evaluate("[...new Set(onemap.map.gl.queryRenderedFeatures().map(f => f.layer.id))]")
+    assert {"child-fill", "kids", "county-line", "trunk"} <= set(drawn)
     expect(page.locator("#figures h1")).to_have_text("测试县")
     seen.click(made.townships[1])
     assert f"at={made.townships[1]}" in page.url
@@ -66,9 +82,8 @@ def test_drill_from_the_county_to_a_parcel_by_clicking_and_back(seen: Watched, m
     seen.click(grid)
     assert seen.crumbs[3] == "第1网格"
     assert page.locator("#page").get_attribute("data-mode") == "land"
-    seat = page.evaluate("onemap.map.scene.bounds")
-    middle = ((seat[0] * 2 + seat[2]) / 3, (seat[1] + seat[3]) / 2)
-    seen.click_at(*middle)
+    x, y = page.evaluate(PARCEL_IN_SIGHT)
+    seen.after(lambda: page.mouse.click(x, y))
     expect(page.locator("#card .card-sub")).to_contain_text("130529")
     assert re.search(r"parcel=\d{19}", page.url)
     assert page.evaluate("onemap.map.gl.querySourceFeatures('thing').length") > 0

@@ -56,7 +56,11 @@ class OidcServer:
         """Exchange a code, once, against the verifier and the client's secret."""
         self.seen.append(form)
         asked = self._codes.pop(form.get("code", ""), None)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=").decode()
+        challenge = (
+            base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
         basic = "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if asked is None or challenge != asked["code_challenge"] or authorization != basic:
             return 400, {"error": "invalid_grant"}
@@ -64,7 +68,14 @@ class OidcServer:
 
     def _id_token(self, asked: dict[str, str]) -> str:
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": asked["nonce"], **self.claims}
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": asked["nonce"],
+            **self.claims,
+        }
         changes: dict[str, dict[str, Any]] = {
             "nonce": {"nonce": "another"}, "aud": {"aud": "another"}, "iss": {"iss": "https://another"}, "expired": {"exp": now - 3600},
         }  # fmt: skip
@@ -74,7 +85,10 @@ class OidcServer:
         if "no nonce" in self.spoil:
             del claims["nonce"]
         if "alg none" in self.spoil:
-            head, body = (base64.urlsafe_b64encode(str(t).replace("'", '"').encode()).rstrip(b"=").decode() for t in ({"alg": "none"}, claims))
+            head, body = (
+                base64.urlsafe_b64encode(str(t).replace("'", '"').encode()).rstrip(b"=").decode()
+                for t in ({"alg": "none"}, claims)
+            )
             return f"{head}.{body}."
         if "hmac" in self.spoil:
             return jwt.encode({"alg": "HS256", "kid": "1"}, claims, OctKey.import_key(SECRET + "x" * 20))

@@ -62,7 +62,9 @@ def test_a_sound_trail_is_sound(city: Settings) -> None:
 
 
 def test_an_empty_trail_is_sound(city: Settings) -> None:
-    tamper(city, "DELETE FROM access.audit", "UPDATE access.audit_head SET seq = 0, hash = sha256('onemap audit'::bytea)")
+    tamper(
+        city, "DELETE FROM access.audit", "UPDATE access.audit_head SET seq = 0, hash = sha256('onemap audit'::bytea)"
+    )
     assert verdict(city).bad_seq is None
 
 
@@ -79,7 +81,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_one_changed_column_is_found_at_its_row(city: Settings, change: str) -> None:
-    tamper(city, f"UPDATE access.audit SET {CHANGES[change]} WHERE seq = 6")
+    tamper(city, f"UPDATE access.audit SET {CHANGES[change]} WHERE seq = 6")  # noqa: S608
     found = verdict(city)
     assert found.bad_seq == 6, found
     assert found.head.seq == 5
@@ -110,7 +112,9 @@ def test_every_column_has_a_change_above(city: Settings) -> None:
     (["INSERT INTO access.audit SELECT 13, at, account_id, login, role, action, object_kind, object_id, address, before_digest, "
       "after_digest, reason, detail, previous, hash FROM access.audit WHERE seq = 12"], 13, "接不上"),
 ])  # fmt: skip
-def test_removed_reordered_and_added_rows_are_found(city: Settings, statements: list[str], bad: int, words: str) -> None:
+def test_removed_reordered_and_added_rows_are_found(
+    city: Settings, statements: list[str], bad: int, words: str
+) -> None:
     tamper(city, *statements)
     found = verdict(city)
     assert (found.bad_seq, words in found.fault) == (bad, True), found
@@ -196,12 +200,15 @@ def test_a_note_that_was_scribbled_over_is_said(city: Settings) -> None:
 
 
 _CHANGES = ["UPDATE access.audit SET action = 'x'", "DELETE FROM access.audit", "TRUNCATE access.audit"]
-_HEAD = "UPDATE access.audit_head SET seq = 0"  # the owner may: the trigger writes it as owner; the note outside guards it
+_HEAD = (
+    "UPDATE access.audit_head SET seq = 0"  # the owner may: the trigger writes it as owner; the note outside guards it
+)
 
 
 @pytest.mark.parametrize(
     ("role", "statement"),
-    [(r, c) for r in ("app", "reader", "job", "owner") for c in _CHANGES] + [(r, _HEAD) for r in ("app", "reader", "job")],
+    [(r, c) for r in ("app", "reader", "job", "owner") for c in _CHANGES]
+    + [(r, _HEAD) for r in ("app", "reader", "job")],
 )
 def test_no_role_of_the_program_changes_history(city: Settings, role: str, statement: str) -> None:
     with connect(city, role=role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):  # type: ignore[arg-type]
@@ -211,7 +218,7 @@ def test_no_role_of_the_program_changes_history(city: Settings, role: str, state
 @pytest.mark.parametrize("column", ["seq", "at", "account_id", "role", "previous", "hash"])
 def test_a_writer_cannot_say_who_when_or_which_number(city: Settings, column: str) -> None:
     with connect(city, role="app") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        conn.execute(f"INSERT INTO access.audit (action, {column}) VALUES ('x', NULL)".encode())
+        conn.execute(f"INSERT INTO access.audit (action, {column}) VALUES ('x', NULL)".encode())  # noqa: S608
 
 
 def test_who_is_the_transactions_principal_whatever_the_writer_claims(city: Settings) -> None:
@@ -225,7 +232,9 @@ def test_who_is_the_transactions_principal_whatever_the_writer_claims(city: Sett
     with connect(city, role="job") as conn:
         conn.execute("INSERT INTO access.audit (action, login) VALUES ('job', 'target')")
     with connect(city, role="owner") as conn:
-        rows = conn.execute("SELECT action, login, account_id, role FROM access.audit ORDER BY seq DESC LIMIT 3").fetchall()
+        rows = conn.execute(
+            "SELECT action, login, account_id, role FROM access.audit ORDER BY seq DESC LIMIT 3"
+        ).fetchall()
     assert rows[::-1] == [
         ("claim", "target", clerk[0], "planner"), ("stranger", "target", None, None), ("job", "onemap_job", None, None)
     ]  # fmt: skip
@@ -243,7 +252,9 @@ def test_a_deed_that_is_rolled_back_leaves_no_row_and_no_gap(city: Settings) -> 
 
 def test_numbers_follow_the_order_of_writing_whatever_the_clock_does(city: Settings) -> None:
     """Rows whose times run backwards still verify: the order is the number's."""
-    tamper(city, "UPDATE access.audit SET at = at - interval '1 hour' WHERE seq = 12", REWRITE.replace("'别的'", "reason"))
+    tamper(
+        city, "UPDATE access.audit SET at = at - interval '1 hour' WHERE seq = 12", REWRITE.replace("'别的'", "reason")
+    )
     assert verdict(city).bad_seq is None
 
 
@@ -255,7 +266,9 @@ def test_the_address_comes_from_the_principal_in_context(city: Settings) -> None
     finally:
         current.reset(token)
     with connect(city, role="owner") as conn:
-        assert conn.execute("SELECT host(address) FROM access.audit ORDER BY seq DESC LIMIT 1").fetchone() == ("10.0.0.9",)
+        assert conn.execute("SELECT host(address) FROM access.audit ORDER BY seq DESC LIMIT 1").fetchone() == (
+            "10.0.0.9",
+        )
 
 
 def test_searching_is_filtered_paged_and_a_row_itself(city: Settings) -> None:

@@ -61,7 +61,10 @@ def test_a_second_start_changes_nothing(city: Settings, tmp_path: Path) -> None:
         before = conn.execute("SELECT account_id, role, state, password_hash FROM access.account ORDER BY 1").fetchall()
     make_demo_accounts(city, roles=a.ROLES, rules=a.RULES)
     with connect(city, role="owner") as conn:
-        assert conn.execute("SELECT account_id, role, state, password_hash FROM access.account ORDER BY 1").fetchall() == before
+        assert (
+            conn.execute("SELECT account_id, role, state, password_hash FROM access.account ORDER BY 1").fetchall()
+            == before
+        )
     assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -96,7 +99,9 @@ def run(*words: str) -> str:
 
 def test_the_matrix_shows_every_role_and_permission(city: Settings) -> None:
     shown = json.loads(run("access", "matrix", "--json"))
-    assert {k: set(v["permissions"]) for k, v in shown["roles"].items()} == {k: set(r.permissions) for k, r in a.ROLES.by_id.items()}
+    assert {k: set(v["permissions"]) for k, v in shown["roles"].items()} == {
+        k: set(r.permissions) for k, r in a.ROLES.by_id.items()
+    }
     text = run("access", "matrix")
     assert all(p in text for p in a.ROLES.sentences)
     line = next(line for line in text.splitlines() if line.strip().startswith("audit.read"))
@@ -110,7 +115,9 @@ def test_an_account_from_the_command_line(city: Settings, tmp_path: Path) -> Non
     door = a.sign_in_of(city, keys=a.keys_in(city, tmp_path))
     assert door.by_password(login="wang.min", password=found[1], visitor=Visitor()).awaiting == "new_password"
     assert "130529100" in run("access", "account", "list")
-    number = re.search(r"范围编号 (\d+)", run("access", "scope", "add", "wang.min", "130529101", "--until", f"{now().year + 1}-01-01"))
+    number = re.search(
+        r"范围编号 (\d+)", run("access", "scope", "add", "wang.min", "130529101", "--until", f"{now().year + 1}-01-01")
+    )
     assert number is not None
     assert "镇1" in run("access", "scope", "list", "wang.min")
     run("access", "scope", "end", number[1], "--reason", "期满")

@@ -43,7 +43,9 @@ def by_hand(city: Settings) -> tuple[str, int]:
         text = "|".join("-" if f is None else f"{len(str(f))}:{f}" for f in public)
         leaves.append(sha(b"\0", sha(text.encode()), bytes(row_hash)))
     while len(leaves) > 1:
-        leaves = [sha(b"\1", *leaves[i : i + 2]) if i + 1 < len(leaves) else leaves[i] for i in range(0, len(leaves), 2)]
+        leaves = [
+            sha(b"\1", *leaves[i : i + 2]) if i + 1 < len(leaves) else leaves[i] for i in range(0, len(leaves), 2)
+        ]
     root = sha(f"onemap receipt\n130529\n{MONTH}\n{len(rows)}\n".encode(), leaves[0])
     number = int.from_bytes(root[:13], "big") >> 4
     text = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +21,10 @@ from gis.store.engine import connect
 from tests import access_store as a
 
 HOME, ELSEWHERE = "130529100", "130529101"
-PEOPLE = {1: ("张小明", "130529197001011234", "13812345678", f"{HOME}200001"), 2: ("李四", None, None, f"{ELSEWHERE}200001")}
+PEOPLE = {
+    1: ("张小明", "130529197001011234", "13812345678", f"{HOME}200001"),
+    2: ("李四", None, None, f"{ELSEWHERE}200001"),
+}
 CONTRACTOR = "130529100200010001"
 
 
@@ -60,13 +62,13 @@ def keys(store: Settings, tmp_path: Path) -> Keys:
 
 
 @pytest.fixture
-def city(store: Settings, keys: Keys) -> Iterator[Settings]:
+def city(store: Settings, keys: Keys) -> Settings:
     a.prepare(store)
     seer = a.add_account(store, "seer", "planner", scope="130529", password=None)
     with connect(store, role="owner") as conn:  # policies hold for the owner too: it writes as one who sees the county
         conn.execute("SELECT set_config('onemap.principal', %s, true)", [str(seer)])
         add_people(conn, keys)
-    yield store
+    return store
 
 
 def person(city: Settings, role: str = "planner", *, scope: str | None = HOME) -> Principal:
@@ -81,7 +83,14 @@ def ask(
     reason: str = "入户核实", rules: AccessRules = a.RULES,
 ) -> str:  # fmt: skip
     shown = reveal(
-        a.begin_in(city), principal=who, keys=keys, rules=rules, kind=kind, object_id=object_id, field=field, reason=reason
+        a.begin_in(city),
+        principal=who,
+        keys=keys,
+        rules=rules,
+        kind=kind,
+        object_id=object_id,
+        field=field,
+        reason=reason,
     )
     assert timedelta(seconds=58) < shown.until - now() <= timedelta(seconds=60)
     return shown.value
@@ -95,7 +104,9 @@ def trail(city: Settings) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-@pytest.mark.parametrize(("field", "value"), [("name", "张小明"), ("id_number", "130529197001011234"), ("phone", "13812345678")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("name", "张小明"), ("id_number", "130529197001011234"), ("phone", "13812345678")]
+)
 def test_one_field_of_one_person_for_a_reason_on_record(city: Settings, keys: Keys, field: str, value: str) -> None:
     assert ask(city, keys, person(city), field=field) == value
     assert trail(city) == [("reveal", "u.planner", "person", "1", "入户核实", field, "given", "10.0.0.9")]
@@ -104,7 +115,14 @@ def test_one_field_of_one_person_for_a_reason_on_record(city: Settings, keys: Ke
 def test_a_contractor_is_in_scope_by_the_parcels(city: Settings, keys: Keys) -> None:
     assert ask(city, keys, person(city), kind="contractor", object_id=CONTRACTOR, field="name") == "王大"
     with pytest.raises(NotFound):
-        ask(city, keys, person(city, "village_cadre", scope=f"{ELSEWHERE}200"), kind="contractor", object_id=CONTRACTOR, field="name")
+        ask(
+            city,
+            keys,
+            person(city, "village_cadre", scope=f"{ELSEWHERE}200"),
+            kind="contractor",
+            object_id=CONTRACTOR,
+            field="name",
+        )
 
 
 REFUSED: dict[str, tuple[type[OnemapError], dict[str, str], str]] = {
@@ -141,7 +159,9 @@ def test_foreign_and_absent_look_alike(city: Settings, keys: Keys) -> None:
 @pytest.mark.parametrize("role", [r for r in a.ROLES.by_id if "person.reveal" not in a.ROLES.by_id[r].permissions])
 def test_a_role_without_the_permission_is_refused_by_the_database(city: Settings, keys: Keys, role: str) -> None:
     scope = None if a.ROLES.by_id[role].administrator else "130529"
-    who = dataclasses.replace(person(city, role, scope=scope), permissions=frozenset({"person.reveal"}))  # a gate that was fooled
+    who = dataclasses.replace(
+        person(city, role, scope=scope), permissions=frozenset({"person.reveal"})
+    )  # a gate that was fooled
     with pytest.raises(Forbidden):
         ask(city, keys, who)
     assert trail(city)[-1][6] == "forbidden"
@@ -150,7 +170,10 @@ def test_a_role_without_the_permission_is_refused_by_the_database(city: Settings
 def test_a_scope_that_ended_reveals_nothing(city: Settings, keys: Keys) -> None:
     who = person(city)
     with connect(city, role="owner") as conn:
-        conn.execute("UPDATE access.scope SET valid_to = greatest(valid_from, access.today()) WHERE account_id = %s", [who.account_id])
+        conn.execute(
+            "UPDATE access.scope SET valid_to = greatest(valid_from, access.today()) WHERE account_id = %s",
+            [who.account_id],
+        )
     with pytest.raises(NotFound):
         ask(city, keys, who)
 
@@ -177,7 +200,7 @@ def test_no_clear_value_is_stored_anywhere(city: Settings, keys: Keys, canary: s
     ask(city, keys, person(city), field="name")
     with connect(city, role="owner") as conn:
         for table in ("personal.person", "personal.contractor", "access.audit", "onemap.household", "onemap.parcel"):
-            row = conn.execute(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t".encode()).fetchone()
+            row = conn.execute(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t".encode()).fetchone()  # noqa: S608
             assert row is not None
             assert canary not in row[0]
             assert canary.encode().hex() not in row[0]
@@ -188,12 +211,14 @@ def test_the_web_sees_people_masked_and_of_its_scope_only(city: Settings, keys: 
     with a.acting(city, who.account_id) as conn:
         seen = conn.execute("SELECT name_masked, id_number_masked, phone_masked FROM access.people_of(1)").fetchall()
         foreign = conn.execute("SELECT * FROM access.people_of(2)").fetchall()
-        found = conn.execute("SELECT person_id FROM access.person_by_key('phone', %s)", [keys.lookup("138 1234 5678", field="phone")])
+        found = conn.execute(
+            "SELECT person_id FROM access.person_by_key('phone', %s)", [keys.lookup("138 1234 5678", field="phone")]
+        )
         assert found.fetchall() == [(1,)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             conn.execute("SELECT name_enc FROM personal.person")
     assert seen == [("张*明", "130529********1234", "138****5678")]
     assert foreign == []
-    with a.acting(city, person(city, "analyst", scope="130529").account_id) as conn:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            conn.execute("SELECT * FROM access.people_of(1)")
+    analyst = person(city, "analyst", scope="130529")
+    with a.acting(city, analyst.account_id) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        conn.execute("SELECT * FROM access.people_of(1)")

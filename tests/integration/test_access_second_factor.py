@@ -54,7 +54,9 @@ def is_open(city: Settings, token: str) -> bool:
 @pytest.mark.parametrize(("role", "required", "awaiting"), [
     ("commander", True, "enrolment"), ("commander", False, None), ("planner", True, None), ("audit_admin", True, "enrolment"),
 ])  # fmt: skip
-def test_roles_that_need_one_must_set_one_up(city: Settings, keys: Keys, role: str, required: bool, awaiting: str | None) -> None:
+def test_roles_that_need_one_must_set_one_up(
+    city: Settings, keys: Keys, role: str, required: bool, awaiting: str | None
+) -> None:
     a.add_account(city, "chief", role)
     assert password(a.sign_in_of(city, keys=keys, second_factor=required)).awaiting == awaiting
 
@@ -117,11 +119,12 @@ def test_the_right_password_does_not_buy_more_codes(city: Settings, door: SignIn
     """Somebody who knows the password and guesses the code must not reset the count by signing in again between guesses."""
     a.add_account(city, "chief", "commander")
     enrol(door)
+    for _ in range(5):
+        half = password(door)
+        with pytest.raises(NotSignedIn):
+            door.by_second_factor(half.token, code="000000", visitor=OFFICE)
     with pytest.raises(TooManyRequests):
-        for _ in range(12):
-            half = password(door)
-            with pytest.raises(NotSignedIn):
-                door.by_second_factor(half.token, code="000000", visitor=OFFICE)
+        password(door)
 
 
 def test_a_reload_shows_the_same_secret_another_sign_in_another(city: Settings, door: SignIn) -> None:
@@ -151,7 +154,8 @@ def test_the_secret_is_not_in_the_database_and_bound_to_its_account(city: Settin
         assert keys.decrypt(bytes(stored[0]), table="access.account", row=chief, field="totp_secret") == secret
         # somebody who may write the database gives the other account his own second factor
         conn.execute(
-            "UPDATE access.account SET totp_secret = %s, totp_confirmed_at = now() WHERE account_id = %s", [stored[0], other]
+            "UPDATE access.account SET totp_secret = %s, totp_confirmed_at = now() WHERE account_id = %s",
+            [stored[0], other],
         )
     half = password(door, "other")
     with pytest.raises(Exception, match="不属于这一行"):
@@ -163,7 +167,9 @@ def test_the_secret_is_not_in_the_database_and_bound_to_its_account(city: Settin
     lambda door, token: door.by_second_factor(token, code="123456", visitor=OFFICE),
     lambda door, token: door.new_password(token, password="Baiyang-8-nanqu", visitor=OFFICE),
 ])  # fmt: skip
-def test_steps_cannot_be_taken_out_of_order(city: Settings, door: SignIn, call: Callable[[SignIn, str], object]) -> None:
+def test_steps_cannot_be_taken_out_of_order(
+    city: Settings, door: SignIn, call: Callable[[SignIn, str], object]
+) -> None:
     a.add_account(city, "wang.min")
     full = password(door, "wang.min")  # signed in already: no step is open
     for token in (full.token, "x" * 43):

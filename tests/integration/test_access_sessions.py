@@ -82,7 +82,7 @@ def test_a_session_ends_at_once(city: Settings, door: SignIn, how: str) -> None:
 def test_idle_absolute_and_half_open(city: Settings, door: SignIn, change: str, open_: bool) -> None:
     a.add_account(city, "wang.min")
     token = door.by_password(login="wang.min", password=a.PASSWORD, visitor=OFFICE).token
-    as_owner(city, f"UPDATE access.session SET {change}")
+    as_owner(city, f"UPDATE access.session SET {change}")  # noqa: S608
     assert (who(city, token) is not None) == open_
 
 
@@ -138,7 +138,11 @@ def test_a_role_that_is_not_defined_any_more_opens_nothing(city: Settings, door:
 
 def test_only_scopes_that_hold_today_count(city: Settings, door: SignIn) -> None:
     account = a.add_account(city, "wang.min")
-    for code, start, end in [("130529100", "-1 day", "1 day"), ("130529101", "1 day", None), ("130529100200", "-9 days", "0 days")]:
+    for code, start, end in [
+        ("130529100", "-1 day", "1 day"),
+        ("130529101", "1 day", None),
+        ("130529100200", "-9 days", "0 days"),
+    ]:
         as_owner(
             city, "INSERT INTO access.scope (account_id, division_code, valid_from, valid_to) "
             "VALUES (%s, %s, access.today() + %s::interval, access.today() + %s::interval)", account, code, start, end,

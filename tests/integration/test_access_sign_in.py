@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import argon2
@@ -33,8 +32,8 @@ def keys(city: Settings, tmp_path: Path) -> Keys:
 
 
 @pytest.fixture
-def door(city: Settings, keys: Keys) -> Iterator[SignIn]:
-    yield a.sign_in_of(city, keys=keys)
+def door(city: Settings, keys: Keys) -> SignIn:
+    return a.sign_in_of(city, keys=keys)
 
 
 def fail(door: SignIn, login: str, visitor: Visitor, times: int = 1) -> None:
@@ -97,12 +96,16 @@ def test_a_sign_in_gives_a_new_token_and_ends_the_one_brought_along(city: Settin
     planted = sessions.new_token()  # what an attacker put into the victim's cookie
     third = door.by_password(login="wang.min", password=a.PASSWORD, visitor=OFFICE, old_token=planted)
     with connect(city, role="app", autocommit=True) as conn:
-        open_ = [principal_of(conn, t, roles=a.ROLES) is not None for t in (first.token, second.token, third.token, planted)]
+        open_ = [
+            principal_of(conn, t, roles=a.ROLES) is not None for t in (first.token, second.token, third.token, planted)
+        ]
     assert open_ == [False, True, True, False]
 
 
 @pytest.mark.parametrize("login", ["wang.min", "nobody"])
-def test_the_wait_grows_and_says_how_long_whether_the_account_exists_or_not(city: Settings, door: SignIn, login: str) -> None:
+def test_the_wait_grows_and_says_how_long_whether_the_account_exists_or_not(
+    city: Settings, door: SignIn, login: str
+) -> None:
     a.add_account(city, "wang.min")
     fail(door, login, OFFICE, 5)
     waits = []
@@ -164,7 +167,9 @@ def test_a_stranger_elsewhere_cannot_keep_the_owner_out(city: Settings, door: Si
 def test_one_address_trying_many_logins_waits_too(city: Settings, door: SignIn) -> None:
     a.add_account(city, "wang.min")
     with connect(city, role="owner") as conn:
-        conn.execute("INSERT INTO access.login_failure (login, address) SELECT 'u' || i, '192.0.2.7' FROM generate_series(1, 30) i")
+        conn.execute(
+            "INSERT INTO access.login_failure (login, address) SELECT 'u' || i, '192.0.2.7' FROM generate_series(1, 30) i"
+        )
     with pytest.raises(TooManyRequests):
         door.by_password(login="wang.min", password=a.PASSWORD, visitor=HOME)
     door.by_password(login="wang.min", password=a.PASSWORD, visitor=OFFICE)

@@ -44,10 +44,14 @@ class County:
     settings: Settings
     scratch: Scratch
     server: FastAPI
-    protection: Protection
-    gate: Gate
     roles: Roles
     numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def protection(self) -> Protection:
+        """The tables the gate decides by."""
+        made: Protection = self.server.state.protection
+        return made
 
     def owner(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
         """Ask the store as its owner."""
@@ -68,21 +72,16 @@ def add_access(settings: Settings) -> None:
                 conn.execute(path.read_text(encoding="utf-8"))  # type: ignore[arg-type]
 
 
-def compose(settings: Settings, *, roles: Roles) -> tuple[FastAPI, Protection, Gate]:
-    """Put the gate in front of the app, as `create_app` does."""
+def compose(settings: Settings) -> FastAPI:
+    """Return the app behind its gate: as `create_app` makes it, or put together here while it does not yet."""
     server = create_app(settings)
-    if isinstance(getattr(server.state, "protection", None), Protection):
-        protection: Protection = server.state.protection
-        outermost = server.user_middleware[0]
-        return server, protection, Gate(server, **outermost.kwargs)
-    protection = protect(settings, roles=roles, county="测试县")
-    server.include_router(protection.router)
-    csp = ""
-    for middleware in server.user_middleware:
-        if "elsewhere" in middleware.kwargs:
-            middleware.kwargs["elsewhere"] = (*middleware.kwargs["elsewhere"], *PREFIXES)
-            csp = middleware.kwargs["csp"]
-    return server, protection, Gate(server, **protection.options(settings, csp=csp, roles=roles))
+    if not hasattr(server.state, "protection"):
+        protection = server.state.protection = protect(settings)
+        server.include_router(protection.router)
+        outermost = next(m for m in server.user_middleware if "elsewhere" in m.kwargs)
+        outermost.kwargs["elsewhere"] = (*outermost.kwargs["elsewhere"], *PREFIXES)
+        server.add_middleware(Gate, **protection.options(settings, csp=outermost.kwargs["csp"]))
+    return server
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +112,9 @@ def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
             numbers[role.id] = made
             if code := level.get(role.level):
                 scopes.grant(conn, account_id=made, division_code=code, reason="测试")
-    server, protection, gate = compose(settings, roles=roles)
-    made_county = County(settings, scratch, server, protection, gate, roles, numbers)
-    with TestClient(gate, client=("127.0.0.1", 5000), follow_redirects=False) as opened:
+    server = compose(settings)
+    made_county = County(settings, scratch, server, roles, numbers)
+    with TestClient(server, client=("127.0.0.1", 5000), follow_redirects=False) as opened:
         opened.close()
         yield made_county
 
@@ -141,7 +140,7 @@ def as_role(county: County) -> Callable[[str], TestClient]:
 def browser(county: County) -> TestClient:
     """Return a client without cookies, at an address of its own so that no limit of another test is met."""
     address = f"10.{next(_places) // 250}.1.{next(_places) % 250}"
-    return TestClient(county.gate, client=(address, 5000), follow_redirects=False, raise_server_exceptions=False)
+    return TestClient(county.server, client=(address, 5000), follow_redirects=False, raise_server_exceptions=False)
 
 
 def sign_in(client: TestClient, login: str, password: str = PASSWORD, **more: str) -> Any:

@@ -8,10 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.e2e.browser import free_port
 from tests.security.conftest import County, compose
+
+
+class _Noting:
+    """Notes path and role of what the gate lets through."""
+
+    def __init__(self, app: ASGIApp, *, seen: list[tuple[str, str | None]]) -> None:
+        self.app = app
+        self.seen = seen
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            principal = scope["state"]["principal"]
+            self.seen.append((scope["path"], principal.role if principal else None))
+        await self.app(scope, receive, send)
 
 
 @contextmanager
@@ -23,18 +38,11 @@ def live(county: County, *, seen: list[tuple[str, str | None]] | None = None) ->
     seen : list or None
         Filled with path and role of every request that came through the gate.
     """
-    _, _, gate = compose(county.settings, roles=county.roles)
-    inner = gate.app
-
-    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
-        if seen is not None and scope["type"] == "http":
-            principal = scope["state"]["principal"]
-            seen.append((scope["path"], principal.role if principal else None))
-        await inner(scope, receive, send)
-
-    gate.app = noted
+    app = compose(county.settings)
+    # Just behind the gate, which is the outermost.
+    app.user_middleware.insert(1, Middleware(_Noting, seen=seen if seen is not None else []))
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(gate, port=port, log_level="error", lifespan="on", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="on", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ TABLES = {
     "alert": "alert_id::text",
 }  # fmt: skip
 _DRAFTS = (
-    "80_access", "85_access_sign_in", "86_access_administration", "90_personal", "91_access_reveal", "20_rows",
+    "10_is_sound", "80_access", "85_access_sign_in", "86_access_administration", "90_personal", "91_access_reveal", "20_rows",
     "30_access_grants",
 )  # fmt: skip
 _MORE = """
@@ -57,7 +57,7 @@ class Secured:
     def __getitem__(self, name: str) -> Principal:
         return self.people[name]
 
-    def owner(self, query: str, values: Any = ()) -> list[tuple[Any, ...]]:
+    def owner(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Ask as the owner, who sees everything."""
         with connect(self.settings, role="owner") as conn:
             cursor = conn.execute(query, values)  # type: ignore[arg-type]
@@ -110,8 +110,9 @@ def _people(conn: Connection[Any], scratch: Scratch) -> dict[str, Principal]:
         "not_yet": ("planner", [(a, soon, None)], "active"),
         "disabled": ("commander", [(scratch.county, long_ago, None)], "disabled"),
         "without_scope": ("planner", [], "active"),
-        "administrator": ("system_admin", [(scratch.county, long_ago, None)], "active"),
-        "undefined_role": ("emperor", [(scratch.county, long_ago, None)], "active"),
+        "system_admin": ("system_admin", [(scratch.county, long_ago, None)], "active"),
+        "security_admin": ("security_admin", [(scratch.county, long_ago, None)], "active"),
+        "audit_admin": ("audit_admin", [(scratch.county, long_ago, None)], "active"),
     }
     made = {}
     for name, (role, scopes, state) in wanted.items():
@@ -127,11 +128,10 @@ def _people(conn: Connection[Any], scratch: Scratch) -> dict[str, Principal]:
                 f"VALUES (%s, %s, {begins}, {ends or 'NULL'})".encode(), [account[0], code],
             )  # fmt: skip
         holds = {"commander", "wall", "planner_a", "planner_b", "planner_ab", "cadre", "grid_member", "ends_tomorrow"}
-        defined = ROLES.of(role)
+        defined = ROLES.by_id[role]
         made[name] = Principal(
-            account[0], name, name, role, defined.name if defined else role,
-            tuple(sorted(s[0] for s in scopes)) if name in holds else (),
-            defined.permissions if defined else frozenset(), None, "10.0.0.9",
+            account[0], name, name, role, defined.name, tuple(sorted(s[0] for s in scopes)) if name in holds else (),
+            defined.permissions, None, "10.0.0.9",
         )  # fmt: skip
     return made
 
@@ -221,6 +221,10 @@ _INCIDENT = (
     "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, status, geom) "
     "VALUES ('new', '101', 'grid', '路灯不亮', now(), 'reported', {})"
 )
+_CODED = (
+    "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, status, geom, grid_code, village_code, "
+    "township_code) VALUES ('new', '101', 'grid', '路灯不亮', now(), 'reported', {place}, '{grid}', '{village}', '{township}')"
+)
 _IN = "(SELECT ST_PointOnSurface(geom) FROM onemap.division WHERE code = '{}')"
 _ALERT = "INSERT INTO onemap.alert (kind, rule, rule_version, level, parcel_id, geom) VALUES ('farmland', 'r', '1', 'red', 1, {})"
 
@@ -235,9 +239,9 @@ def _writes(store: Secured) -> Iterator[tuple[str, str, str, int]]:
     everywhere = store.owner("SELECT count(*) FROM onemap.incident")[0][0]
     yield "reports in its township", "planner_a", _INCIDENT.format(in_a), 1
     yield "reports in another township", "planner_a", _INCIDENT.format(in_b), REFUSED
-    yield "reports under codes it wrote itself", "planner_a", _INCIDENT.format(in_b).replace(
-        "geom)", f"geom, grid_code, village_code, township_code)").replace(
-        "', now", f"', now").replace(f"{in_b})", f"{in_b}, '{store.scratch.grids[0]}', '{store.scratch.villages[0]}', '{a}')"), REFUSED  # fmt: skip
+    yield "reports elsewhere under codes of its own", "planner_a", _CODED.format(
+        place=in_b, grid=store.scratch.grids[0], village=store.scratch.villages[0], township=a
+    ), REFUSED  # fmt: skip
     yield "reports without a position", "grid_member", _INCIDENT.format("NULL"), 1
     yield "reports without a position", "without_scope", _INCIDENT.format("NULL"), REFUSED
     yield "reports without a position", "disabled", _INCIDENT.format("NULL"), REFUSED
@@ -263,6 +267,3 @@ def _written(store: Secured, name: str, statement: str) -> int:
             return conn.execute(statement.encode()).rowcount
         except psycopg.errors.InsufficientPrivilege:
             return REFUSED
-
-
-Asking = Callable[[str], Any]

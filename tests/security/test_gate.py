@@ -326,7 +326,7 @@ def test_a_refusal_is_calm_and_shows_the_way_back(as_role: Callable[[str], TestC
 
 
 def test_too_many_requests_are_told_how_long_to_wait(county: County) -> None:
-    client = TestClient(county.gate, client=("198.51.100.200", 1), follow_redirects=False)
+    client = TestClient(county.server, client=("198.51.100.200", 1), follow_redirects=False)
     answers = [client.post("/login", content=b"", headers=OURS).status_code for _ in range(61)]
     assert answers[-1] == 429
     assert answers[0] != 429
@@ -342,18 +342,12 @@ def test_when_the_store_is_away_nobody_comes_in(
 
     client = as_role("commander")
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise StoreUnavailable("数据库连不上。")
 
-    monkeypatch.setattr(county.gate, "resolve", away)
-    inner = built(county)
-    monkeypatch.setattr(inner, "resolve", away)
+    monkeypatch.setattr("gis.access.sessions.principal_of", away)
     assert client.get("/_dash-layout").status_code == 503
     assert client.get("/", headers=PAGE).status_code == 503
-
-
-def built(county: County) -> Any:
-    return county.gate
 
 
 def test_the_table_refuses_unknown_permissions(tmp_path: Any) -> None:

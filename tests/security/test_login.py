@@ -98,7 +98,7 @@ def test_a_disabled_account_is_out_at_once(county: County, as_role: Callable[[st
 
 
 def test_guessing_has_to_wait_and_is_told_how_long(county: County) -> None:
-    guesser = TestClient(county.gate, client=("198.51.100.7", 1), follow_redirects=False)
+    guesser = TestClient(county.server, client=("198.51.100.7", 1), follow_redirects=False)
     answers = [sign_in(guesser, "commander", f"Falsch-2026-{n}") for n in range(8)]
     statuses = [a.status_code for a in answers]
     assert statuses[0] == 401
@@ -109,7 +109,7 @@ def test_guessing_has_to_wait_and_is_told_how_long(county: County) -> None:
     assert sign_in(guesser, "commander", PASSWORD).status_code == 429
     # Its owner, elsewhere, is not kept out by somebody else's guessing.
     assert (
-        sign_in(TestClient(county.gate, client=("203.0.113.9", 1), follow_redirects=False), "commander").status_code
+        sign_in(TestClient(county.server, client=("203.0.113.9", 1), follow_redirects=False), "commander").status_code
         == 303
     )
 
@@ -117,7 +117,7 @@ def test_guessing_has_to_wait_and_is_told_how_long(county: County) -> None:
 def test_unknown_accounts_take_as_long_as_known_ones(county: County) -> None:
     # Ratio of medians, generous: without the work done for nothing it is about 1 : 5.
     def took(login: str, n: int) -> float:
-        client = TestClient(county.gate, client=(f"192.0.2.{n}", 1), follow_redirects=False)
+        client = TestClient(county.server, client=(f"192.0.2.{n}", 1), follow_redirects=False)
         start = perf_counter()
         sign_in(client, login, "Falsch-2026-tu")
         return perf_counter() - start

@@ -63,7 +63,7 @@ def test_stored_and_reflected_scripts_are_never_run(county: County) -> None:
         # a login nobody has, and a browser that says odd things about itself
         if payload.isascii() and "\n" not in payload:
             client = TestClient(
-                county.gate, client=(f"172.16.0.{n}", 1), follow_redirects=False, headers={"User-Agent": payload}
+                county.server, client=(f"172.16.0.{n}", 1), follow_redirects=False, headers={"User-Agent": payload}
             )
             sign_in(client, "data.officer")
             sign_in(client, payload, "Falsch-2026-tu")

@@ -117,8 +117,8 @@ def test_a_second_factor_is_bound_asked_for_and_used_once(county: County) -> Non
             reason="测试",
         )
     strict = county.settings.model_copy(update={"require_second_factor": True})
-    _, _, gate = compose(strict, roles=county.roles)
-    with TestClient(gate, follow_redirects=False, client=("10.9.9.9", 1)) as client:
+    app = compose(strict)
+    with TestClient(app, follow_redirects=False, client=("10.9.9.9", 1)) as client:
         assert sign_in(client, "second").headers["location"] == "/login/code?next=/"
         assert client.get("/_dash-layout").status_code == 401, "half-way in is not in"
         page = client.get("/login/code").text

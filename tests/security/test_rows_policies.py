@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from gis.store.engine import connect
-from tests.security.rows_fixture import TABLES, Secured, clone, leaks, rows_of, secured_store, secured_template, unsecured  # noqa: F401
+from tests.security.rows_fixture import ROLES, TABLES, Secured, clone, leaks, rows_of, secured_store, secured_template, unsecured  # noqa: F401
 
-BLIND = ["expired", "not_yet", "disabled", "without_scope", "administrator", "undefined_role"]
+BLIND = ["expired", "not_yet", "disabled", "without_scope", "system_admin", "security_admin", "audit_admin"]
 
 
 def test_everybody_reads_and_writes_exactly_what_is_theirs(secured_store: Secured) -> None:
@@ -21,6 +21,10 @@ def test_there_is_something_to_leak(secured_store: Secured) -> None:
             row[0] for row in secured_store.owner(f"SELECT DISTINCT township_code FROM onemap.{table}")  # noqa: S608
         }  # fmt: skip
         assert set(secured_store.scratch.townships) <= townships, table
+
+
+def test_no_administrator_is_forgotten() -> None:
+    assert {role.id for role in ROLES.by_id.values() if role.administrator} <= set(BLIND)
 
 
 @pytest.mark.parametrize("name", BLIND)

@@ -56,8 +56,11 @@ def test_every_flipped_byte_is_found() -> None:
 def test_a_column_keeps_its_unknowns_and_its_order() -> None:
     sealed = KEYS.encrypt_many(["a", None, "c"], table="t", rows=[1, 2, 3], field="f")
     assert sealed[1] is None
-    assert [KEYS.decrypt(s, table="t", row=r, field="f") for s, r in zip(sealed, [1, 2, 3], strict=True) if s] == ["a", "c"]
-    with pytest.raises(ValueError, match="shorter|longer"):
+    assert [KEYS.decrypt(s, table="t", row=r, field="f") for s, r in zip(sealed, [1, 2, 3], strict=True) if s] == [
+        "a",
+        "c",
+    ]
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         KEYS.encrypt_many(["a", "b"], table="t", rows=[1], field="f")
 
 
@@ -71,7 +74,9 @@ def test_lookups_match_the_same_number_only() -> None:
     assert one == KEYS.lookup(" 130529 19900101 123X ", field="id_number")
     assert one != KEYS.lookup("130529199001011231", field="id_number")
     assert one != KEYS.lookup("13052919900101123x", field="phone")
-    assert one != Keys(lookup=b"o" * 32, masters={b"\0\0\0\1": b"k" * 32}).lookup("13052919900101123x", field="id_number")
+    assert one != Keys(lookup=b"o" * 32, masters={b"\0\0\0\1": b"k" * 32}).lookup(
+        "13052919900101123x", field="id_number"
+    )
     assert KEYS.lookup(None, field="phone") is None
     assert one is not None
     assert len(one) == 16
@@ -100,7 +105,9 @@ def test_a_key_file_others_can_read_is_refused(settings: Settings) -> None:
         load_keys(settings)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"lookup": "AA==", "keys": {}}', '{"lookup": 1, "keys": {"00000001": "x"}}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"lookup": "AA==", "keys": {}}', '{"lookup": 1, "keys": {"00000001": "x"}}']
+)
 def test_a_broken_key_file_is_never_replaced(settings: Settings, content: str) -> None:
     make_keys(settings)
     key_file(settings).write_text(content)

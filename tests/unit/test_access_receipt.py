@@ -43,7 +43,10 @@ def test_a_leaf_is_bound_to_every_public_field_and_to_the_row() -> None:
     made = leaf(public, b"h" * 32)
     by_hand = b"|".join(f"{len(f)}:{f}".encode() for f in public if f)
     assert made == hashlib.sha256(b"\0" + hashlib.sha256(by_hand).digest() + b"h" * 32).digest()
-    others = [[*public[:i], "x", *public[i + 1 :]] for i in range(5)] + [[*public[:3], None, "12"], [*public[:3], "", "12"]]
+    others = [[*public[:i], "x", *public[i + 1 :]] for i in range(5)] + [
+        [*public[:3], None, "12"],
+        [*public[:3], "", "12"],
+    ]
     assert len({made, *(leaf(o, b"h" * 32) for o in others), leaf(public, b"i" * 32)}) == 9
 
 
@@ -58,7 +61,10 @@ def test_the_code_is_crockfords_base32_of_the_first_hundred_bits() -> None:
 
 def test_the_root_is_bound_to_county_month_and_number() -> None:
     base = {"month": "2026-10", "county": "130529", "rows": 5}
-    roots = {root_of(b"t" * 32, **(base | change)) for change in ({}, {"month": "2026-11"}, {"county": "130530"}, {"rows": 6})}  # type: ignore[arg-type]
+    roots = {
+        root_of(b"t" * 32, **(base | change))
+        for change in ({}, {"month": "2026-11"}, {"county": "130530"}, {"rows": 6})
+    }  # type: ignore[arg-type]
     assert len(roots) == 4
 
 
@@ -71,7 +77,15 @@ def test_a_month_is_the_countys_month() -> None:
             month_bounds(wrong)
 
 
-SLIP = Slip("2026-10", "130529", 2, ["1", "2026-10-05 09:00:00", "reveal", "person", "<b>7</b>"], b"h" * 32, [Step("right", b"s" * 32)], "X")
+SLIP = Slip(
+    "2026-10",
+    "130529",
+    2,
+    ["1", "2026-10-05 09:00:00", "reveal", "person", "<b>7</b>"],
+    b"h" * 32,
+    [Step("right", b"s" * 32)],
+    "X",
+)
 
 
 def test_the_check_page_needs_no_network_and_holds_no_code() -> None:

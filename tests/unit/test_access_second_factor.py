@@ -10,7 +10,13 @@ from gis.access.second_factor import enrolment, new_secret, step_of
 
 # RFC 6238 appendix B: secret "12345678901234567890", SHA-1, the last six of the eight digits printed there.
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
-VECTORS = [(59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (1234567890, "005924"), (2000000000, "279037")]
+VECTORS = [
+    (59, "287082"),
+    (1111111109, "081804"),
+    (1111111111, "050471"),
+    (1234567890, "005924"),
+    (2000000000, "279037"),
+]
 
 
 @pytest.mark.parametrize(("at", "code"), VECTORS)
