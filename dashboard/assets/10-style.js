@@ -166,7 +166,8 @@
         minzoom: 12.5, layout: { "icon-image": ["match", ["get", "state"], "available", "resource", "resource-busy"], "icon-allow-overlap": true },
       }),
       vector("incident", "incidents", "symbol", {
-        minzoom: 13.5,
+        // 退回 went back to whoever reported it: nobody here has it open, and no figure counts it
+        minzoom: 13.5, filter: ["!=", ["get", "status"], "returned"],
         layout: {
           "icon-image": ["case", ["==", ["get", "is_overdue"], true], "overdue", "open"], "icon-allow-overlap": true,
           "symbol-sort-key": ["case", ["==", ["get", "is_overdue"], true], 2, 1], "icon-size": by(13.5, 0.7, 15.5, 1),

@@ -334,6 +334,8 @@
     for (const [name, ids] of Object.entries(onemap.switches))
       for (const id of ids) if (has(id)) state.gl.setLayoutProperty(id, "visibility", onemap.layers[name] ? "visible" : "none");
     for (const [name, value] of Object.entries(onemap.kidLayout())) state.gl.setLayoutProperty("kids", name, value);
+    const page = document.getElementById("page");
+    for (const name of ["pbf", "high_standard", "rings"]) page.toggleAttribute(`data-${name.replace("_", "-")}`, onemap.layers[name]);
     fade();
     mode();
     document.getElementById("attribution").textContent = onemap.layers.tianditu ? onemap.words.tianditu : onemap.words.attribution;

@@ -26,7 +26,7 @@ def colors(classes: Classes) -> list[str]:
 
 def legend(t: Catalogue, place: Place, measure: str, classes: Classes) -> list[Component]:
     """Return both legends; the map shows the one of what it draws (assets/40-page.js sets ``data-mode``)."""
-    return [_classes(t, place, measure, classes), _land(t)]
+    return [_classes(t, place, measure, classes), _land(t), _zones(t)]
 
 
 def _classes(t: Catalogue, place: Place, measure: str, classes: Classes) -> Component:
@@ -94,6 +94,15 @@ def _land(t: Catalogue) -> Component:
                     className="legend-land")  # fmt: skip
 
 
+def _zones(t: Catalogue) -> Component:
+    """Keys of the zones; each is seen while its layer is on (``data-pbf``, ``data-high-standard`` of the page)."""
+    keys = [
+        html.Span([html.I(className=f"zone-key zone-{kind}"), t(f"legend.{kind}")], className=f"zone zone-of-{kind}")
+        for kind in ("pbf", "high_standard")
+    ]
+    return html.Div(keys, className="legend-extra legend-zones")
+
+
 def title(t: Catalogue, place: Place, measure: str) -> list[Component]:
     """Return the card over the map: what is drawn, of what, and the whole's own value; one for far, one for near."""
     d = place.division
@@ -105,7 +114,7 @@ def title(t: Catalogue, place: Place, measure: str) -> list[Component]:
         return [near]
     own = MEASURES[measure].value(d.figures)
     far = [
-        html.H2(f"{t(f'children.{d.level}')}{' ' if t.language == 'en' else ''}{t(f'measure.{measure}')}"),
+        html.H2(f"{t(f'children.{d.level}')}{': ' if t.language == 'en' else ''}{t(f'measure.{measure}')}"),
         html.P([t(f"note.{measure}"), " · ", d.name, " ", html.B(str(measured(t, MEASURES[measure], own)))]),
     ]
     return [html.Div(far, className="title-classes"), near]

@@ -47,12 +47,12 @@ def columns(t: Catalogue, measure: str) -> list[Row]:
     """Return the columns; the second one is the measure the map is coloured by."""
     number = {"type": "rightAligned", "cellRenderer": "OnemapNumber"}
     return [
-        {"field": "name", "headerName": t("table.name"), "flex": 1, "minWidth": 72, "cellRenderer": "OnemapName"},
-        {"field": "value", "headerName": t(f"short.{measure}"), "headerTooltip": t(f"measure.{measure}"), "width": 86, "cellRenderer": "OnemapBar", "sort": "desc",
+        {"field": "name", "headerName": t("table.name"), "flex": 1, "minWidth": 70, "cellRenderer": "OnemapName"},
+        {"field": "value", "headerName": t(f"short.{measure}"), "headerTooltip": t(f"measure.{measure}"), "width": 80, "cellRenderer": "OnemapBar", "sort": "desc",
          "type": "rightAligned"},
-        {"field": "farmland", "headerName": t("table.farmland"), "width": 72, **number},
-        {"field": "open", "headerName": t("table.open"), "width": 57, **number},
-        {"field": "overdue", "headerName": t("table.overdue"), "width": 60, "cellRenderer": "OnemapOverdue", "type": "rightAligned"},
+        {"field": "farmland", "headerName": t("table.farmland"), "width": 68, **number},
+        {"field": "open", "headerName": t("table.open"), "width": 54, **number},
+        {"field": "overdue", "headerName": t("table.overdue"), "width": 54, "cellRenderer": "OnemapOverdue", "type": "rightAligned"},
     ]  # fmt: skip
 
 

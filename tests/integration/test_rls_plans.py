@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,26 +126,29 @@ def run(program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def restored(of: Settings, dump: Path, *, prepared: bool) -> Settings:
-    """Restore a dump into a new database; `prepared`: one that create_database made, else a bare one."""
+@contextmanager
+def restored(of: Settings, dump: Path, *, prepared: bool) -> Iterator[Settings]:
+    """Restore a dump into a new database for a while; `prepared`: one that create_database made, else a bare one."""
     copy = of.model_copy(update={"db_name": f"rr_{secrets.token_hex(4)}"})
     if prepared:
         create_database(copy)
     else:
         with connect(of, role="admin", database="postgres", autocommit=True) as conn:
             conn.execute(f"CREATE DATABASE {copy.db_name} OWNER onemap_owner TEMPLATE template0")
-    run("pg_restore", "--exit-on-error", "-d", copy.url(role="admin"), str(dump))
-    with connect(copy, role="owner", autocommit=True) as conn:
-        conn.execute("ANALYZE")
-    return copy
+    try:
+        run("pg_restore", "--exit-on-error", "-d", copy.url(role="admin"), str(dump))
+        with connect(copy, role="owner", autocommit=True) as conn:
+            conn.execute("ANALYZE")
+        yield copy
+    finally:
+        drop_database(copy, name=copy.db_name)
 
 
 @pytest.mark.parametrize("prepared", [True, False])
 def test_a_restored_store_keeps_policies_and_index(many: Secured, tmp_path: Path, prepared: bool) -> None:
     dump = tmp_path / "store.dump"
     run("pg_dump", "-Fc", "-f", str(dump), many.settings.url(role="admin"))
-    settings = restored(many.settings, dump, prepared=prepared)
-    try:
+    with restored(many.settings, dump, prepared=prepared) as settings:
         store = Secured(settings, many.scratch, many.people)
         with connect(settings, role="owner") as conn:
             lost = missing(conn)
@@ -158,8 +162,6 @@ def test_a_restored_store_keeps_policies_and_index(many: Secured, tmp_path: Path
         assert tile_uses_index(store, "planner_a")
         assert nearest_uses_index(store, "planner_a", "facility")
         assert leaks(store) == []
-    finally:
-        drop_database(settings, name=settings.db_name)
 
 
 def test_loading_by_copy_still_works_for_owner_and_job(many: Secured) -> None:
