@@ -9,7 +9,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from cli import bench, check, county, db, divisions, doctor, imports, store, up
+from cli import access, audit, bench, check, county, db, divisions, doctor, imports, store, up
 from gis.errors import OnemapError, SetupProblem, StoreUnavailable
 from gis.settings import Settings
 
@@ -30,6 +30,8 @@ app.command("reset")(up.reset)
 app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
 app.command("bench")(bench.bench)
+app.add_typer(access.app, name="access")
+app.add_typer(audit.app, name="audit")
 app.add_typer(county.app, name="county")
 app.add_typer(divisions.app, name="divisions")
 app.add_typer(imports.app, name="import")
