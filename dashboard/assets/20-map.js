@@ -75,12 +75,10 @@
       return;
     }
     const gl = (state.gl = state.layer.getMaplibreMap());
-    gl.on("styleimagemissing", ({ id }) => {
-      const image = onemap.glyph(id);
-      if (image && !gl.hasImage(id)) gl.addImage(id, image, { pixelRatio: onemap.glyphRatio });
-    });
+    gl.on("styleimagemissing", ({ id }) => picture(id));
     gl.on("style.load", () => {
       state.ready = true;
+      ["hatch", "overdue", "open", "facility"].forEach(picture);
       applyLayers();
       if (state.scene) paint(state.scene);
     });
@@ -100,6 +98,11 @@
       event.preventDefault();
       setTimeout(rebuild, 300);
     });
+  }
+
+  function picture(id) {
+    const image = !state.gl.hasImage(id) && onemap.glyph(id);
+    if (image) state.gl.addImage(id, image, { pixelRatio: onemap.glyphRatio });
   }
 
   function rebuild() {
@@ -227,7 +230,7 @@
 
   function land(picture) {
     picture.classList.add("landing");
-    const fade = picture.animate([{ opacity: 1 }, { opacity: 0 }], { duration: 140, fill: "forwards" });
+    const fade = picture.animate([{ opacity: 1 }, { opacity: 0 }], { duration: 90, fill: "forwards" });
     fade.onfinish = fade.oncancel = () => {
       picture.remove();
       state.flying = document.querySelector(".flight") !== null;
@@ -245,18 +248,18 @@
     const canvas = state.gl.getCanvas();
     const box = canvas.getBoundingClientRect();
     const outer = map.getContainer().getBoundingClientRect();
-    const picture = Object.assign(document.createElement("canvas"), { width: size.x, height: size.y, className: "flight" });
-    picture.getContext("2d").drawImage(canvas, box.left - outer.left, box.top - outer.top, box.width, box.height);
+    const shot = Object.assign(document.createElement("canvas"), { width: size.x, height: size.y, className: "flight" });
+    shot.getContext("2d").drawImage(canvas, box.left - outer.left, box.top - outer.top, box.width, box.height);
     const scale = 2 ** (zoom - map.getZoom());
     const goal = map.latLngToContainerPoint(center);
     const end = `translate(${size.x / 2 - scale * goal.x}px, ${size.y / 2 - scale * goal.y}px) scale(${scale})`;
     document.querySelectorAll(".flight").forEach((old) => old.remove());
-    map.getContainer().after(picture);
+    map.getContainer().after(shot);
     state.flying = true;
     hold();
     map.setView(center, zoom, { animate: false });
-    picture.animate([{ transform: "none" }, { transform: end }], {
-      duration: 1000 * FLY_S, fill: "forwards", easing: state.weak ? "steps(10, jump-start)" : "cubic-bezier(.3, 0, .2, 1)",
+    shot.animate([{ transform: "none" }, { transform: end }], {
+      duration: 1000 * FLY_S, fill: "forwards", easing: state.weak ? "steps(6, jump-start)" : "cubic-bezier(.3, 0, .2, 1)",
     });
   }
   onemap.flyTo = (bounds, level) => bounds && state.leaflet && move(view(bounds, level), false);
@@ -300,6 +303,7 @@
   function kid(code, child, bold) {
     if (!child.seat) return [];
     const image = child.open ? `ring-${child.open}-${child.overdue}` : "";
+    if (image) picture(image); // before it is missed: a missing picture lays the tile out a second time
     return [{ type: "Feature", properties: { code, name: child.name, weight: child.weight, image, bold }, geometry: { type: "Point", coordinates: child.seat } }];
   }
   const has = (id) => state.gl.getLayer(id);

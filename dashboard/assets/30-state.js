@@ -45,6 +45,12 @@
     return { ...onemap.place, seq: count };
   }
 
+  // A child or an ancestor: the map may start before the server has answered.
+  function nearby(scene, code) {
+    if (scene.children[code]) return { bounds: scene.children[code].bounds, level: scene.level + 1 };
+    return (scene.path || []).find((step) => step.code === code && step.bounds);
+  }
+
   // Go somewhere: {at}, {kind, key}, {measure}. The address follows, the server is asked, the map starts at once.
   onemap.go = function (patch) {
     const moves = "at" in patch && patch.at !== onemap.place.at;
@@ -55,8 +61,9 @@
     history.pushState(null, "", address());
     const scene = onemap.map.scene;
     onemap.flown = null;
-    if (moves && !place.key && scene && scene.children && scene.children[place.at]) {
-      onemap.flyTo(scene.children[place.at].bounds, scene.level + 1);
+    const known = moves && !place.key && scene && scene.children && nearby(scene, place.at);
+    if (known) {
+      onemap.flyTo(known.bounds, known.level);
       onemap.flown = place.at + "/";
     }
     dash_clientside.set_props("place", { data: ask() });

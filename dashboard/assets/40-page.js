@@ -77,6 +77,18 @@
     setTimeout(() => (label.textContent = onemap.words.copy), 1600);
   }
 
+  // The items of a menu are made when it is opened.
+  document.addEventListener("toggle", (event) => {
+    const list = event.target.open && event.target.querySelector && event.target.querySelector("[data-choices]");
+    if (!list || list.childElementCount) return;
+    for (const [code, name] of JSON.parse(list.dataset.choices)) {
+      const item = Object.assign(document.createElement("button"), { className: "menu-item", textContent: name });
+      item.dataset.at = code;
+      if (code === list.dataset.current) item.classList.add("menu-item-here");
+      list.append(item);
+    }
+  }, true);
+
   // ---- keys
 
   document.addEventListener("keydown", (event) => {

@@ -138,12 +138,18 @@ def _strip(place: Place, key: str) -> Component:
         return html.Span(className="strip")
     low, high = min(values), max(values)
 
-    def left(v: float) -> str:
-        return f"{100 * (min(max(v, low), high) - low) / (high - low):.1f}%"
+    def left(v: float) -> float:
+        return 100 * (min(max(v, low), high) - low) / (high - low)
 
+    # One picture instead of fifty elements: a township's panel would carry three hundred.
+    ticks = "".join(f"M{left(v):.1f} 0v8" for v in values)
+    drawing = (
+        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='-.7 0 101.4 8' preserveAspectRatio='none'%3E"
+        f"%3Cpath d='M0 4h100' stroke='%23BFC8C2'/%3E%3Cpath d='{ticks}' stroke='%2398A39D' stroke-width='1.4'/%3E%3C/svg%3E"
+    )
     return html.Span(
-        [*(html.I(className="strip-tick", style={"left": left(v)}) for v in values), html.I(className="strip-dot", style={"left": left(own)})],
-        className="strip strip-drawn", **{"aria-hidden": "true"},
+        html.I(className="strip-dot", style={"left": f"{left(own):.1f}%"}),
+        className="strip strip-drawn", style={"backgroundImage": f'url("{drawing}")'}, **{"aria-hidden": "true"},
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def scene(t: Catalogue, place: Place, measure: str, classes: Classes, thing: Thi
     d = place.division
     return {
         "at": d.code, "level": d.level, "name": d.name, "bounds": d.bounds, "measure": measure,
-        "path": [{"code": s.code, "level": s.level} for s in place.path],
+        "path": [{"code": s.code, "level": s.level, "bounds": s.bounds} for s in place.path],
         "colors": colors(classes),
         "title": t("app.title", county=d.name),
         "aria": t("map.aria", name=d.name),

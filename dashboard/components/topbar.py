@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -106,23 +108,21 @@ def measures(t: Catalogue, chosen: str) -> list[Component]:
 def _siblings(
     t: Catalogue, current: str, choices: tuple[tuple[str, str], ...], what: str, *, label: str | None = None
 ) -> Component:
-    wide = "menu-wide" if len(choices) > 12 else ""
+    """One menu; assets/40-page.js makes its items when it is opened, from what it carries."""
+    wide = "menu menu-wide" if len(choices) > 12 else "menu"
+    listed = json.dumps(choices, ensure_ascii=False, separators=(",", ":"))
     return html.Details(
         [
             html.Summary(
-                [html.Span(label)] if label else icon("chevron-down", small=True),
-                className="crumb crumb-next" if label else "crumb-menu", title=what, **{"aria-label": what},
+                label or icon("chevron-down", small=True),
+                className="crumb crumb-next" if label else "crumb-menu",
+                title=what,
+                **{"aria-label": what},
             ),
-            html.Div(
-                [
-                    html.Button(name, className="menu-item menu-item-here" if code == current else "menu-item", **{"data-at": code})
-                    for code, name in choices
-                ],
-                className=f"menu {wide}",
-            ),
+            html.Div(className=wide, **{"data-choices": listed, "data-current": current}),
         ],
         className="menu-holder",
-    )  # fmt: skip
+    )
 
 
 def results(t: Catalogue, text: str, hits: list[Hit]) -> list[Component]:

@@ -52,8 +52,6 @@ class AccessRules:
         Characters a reason needs.
     reveals_per_day : int
         Of one account.
-    create_role : str or None
-        Role for unknown people of the county's identity provider; None: none is made.
     """
 
     password: PasswordRules
@@ -65,7 +63,6 @@ class AccessRules:
     shown: timedelta
     shortest_reason: int
     reveals_per_day: int
-    create_role: str | None
 
     @classmethod
     def load(cls, data: Path) -> AccessRules:
@@ -123,7 +120,6 @@ class AccessRules:
             shown=timedelta(seconds=value("reveal", "shown_s", int)),
             shortest_reason=value("reveal", "shortest_reason", int),
             reveals_per_day=value("reveal", "per_day", int),
-            create_role=value("identity_provider", "create_role", str) or None,
         )
         if faults:
             raise DefinitionError(f"data/{_FILE}：{'；'.join(faults)}。")

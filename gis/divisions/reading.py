@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -57,6 +58,7 @@ class Step:
     name: str
     level: int
     siblings: tuple[tuple[str, str], ...]
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Divisions:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = load_queries("divisions")
+        self._lock = threading.Lock()
+        self._kept: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     def place(self, code: str | None = None) -> Place:
         """Read one division; None is the county.
@@ -192,10 +196,17 @@ class Divisions:
         )
 
     def _monitored(self, conn: Connection[Row], county: str) -> dict[str, Any]:
+        """Decide over the whole tree what may be shown; kept until households or divisions change."""
+        version = conn.execute(self._sql["monitored_version"]).fetchone()
+        key = (county, *(version or {}).values())
+        with self._lock:
+            if self._kept[0] == key:
+                return self._kept[1]
         rows = conn.execute(self._sql["monitored"]).fetchall()
-        return dict(
-            publishable(county, [(r["township_code"], r["village_code"], r["grid_code"], r["n"]) for r in rows])
-        )
+        shown = dict(publishable(county, [(r["township_code"], r["village_code"], r["grid_code"], r["n"]) for r in rows]))
+        with self._lock:
+            self._kept = (key, shown)
+        return shown
 
 
 def _step(row: Row, beside: list[Row]) -> Step:
@@ -203,7 +214,7 @@ def _step(row: Row, beside: list[Row]) -> Step:
     siblings = tuple(
         (b["code"], short_name(b["name"], level=level)) for b in beside if b["parent_code"] == row["parent_code"]
     )
-    return Step(row["code"], short_name(row["name"], level=level), level, siblings)
+    return Step(row["code"], short_name(row["name"], level=level), level, siblings, _bounds(row))
 
 
 def _child(row: Row, parent: str, figures: Figures, monitored: dict[str, Any]) -> Division:

@@ -104,6 +104,12 @@ SELECT (SELECT coalesce(sum(parcels), 0)::int FROM onemap.parcel_summary WHERE g
        (SELECT count(*)::int FROM onemap.facility WHERE grid_code IS NULL) AS facilities,
        (SELECT count(*)::int FROM onemap.resource WHERE grid_code IS NULL) AS resources;
 
+-- monitored_version --
+-- current_date: a division's version may begin or end with a day.
+SELECT current_date AS day, max(version) FILTER (WHERE table_name = 'household') AS households,
+       max(version) FILTER (WHERE table_name = 'division') AS divisions
+FROM onemap.table_version;
+
 -- monitored --
 -- Monitored households of the whole county by grid: what may be published of it is decided over the whole tree.
 SELECT v.parent_code AS township_code, v.code AS village_code, g.code AS grid_code, coalesce(m.n, 0)::int AS n

@@ -77,7 +77,7 @@ class OidcServer:
             **self.claims,
         }
         changes: dict[str, dict[str, Any]] = {
-            "nonce": {"nonce": "another"}, "aud": {"aud": "another"}, "iss": {"iss": "https://another"}, "expired": {"exp": now - 3600},
+            "nonce": {"nonce": "another"}, "aud": {"aud": "another"}, "aud with azp": {"aud": "another", "azp": CLIENT}, "iss": {"iss": "https://another"}, "expired": {"exp": now - 3600},
         }  # fmt: skip
         for name, change in changes.items():
             if name in self.spoil:

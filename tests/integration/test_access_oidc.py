@@ -80,7 +80,9 @@ def test_an_email_that_is_not_verified_is_no_login(server: OidcServer) -> None:
     assert through(provider(server, claim="email")).login == "wang.min@example.org"
 
 
-@pytest.mark.parametrize("spoil", ["signature", "nonce", "no nonce", "aud", "iss", "expired", "alg none", "hmac"])
+@pytest.mark.parametrize(
+    "spoil", ["signature", "nonce", "no nonce", "aud", "aud with azp", "iss", "expired", "alg none", "hmac"]
+)
 def test_an_id_token_that_does_not_fit_is_refused(server: OidcServer, spoil: str) -> None:
     server.spoil.add(spoil)
     with pytest.raises(NotSignedIn, match="没有通过"):

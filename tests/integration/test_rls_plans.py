@@ -21,28 +21,33 @@ from gis.tiles.grid import tile_at
 from gis.tiles.service import TileService
 from gis.tiles.statement import bind, compose
 from tests.scratch_county import EAST, NORTH, SOUTH, WEST
-from tests.security.rows_fixture import Secured, clone, leaks, secured_template  # noqa: F401
+from tests.security.rows_fixture import (  # noqa: F401 - pytest finds fixtures among a module's names
+    Secured,
+    clone,
+    leaks,
+    template_fixture,
+)
 
 # Enough rows that an index is worth it: 24,000 parcels and 6,000 points, half in each township, spread over the county.
 MANY = f"""
 INSERT INTO onemap.parcel (parcel_code, area_m2, grid_code, village_code, township_code, geom)
 SELECT lpad((9000000 + n)::text, 19, '9'), 100, g.code, g.parent_code, left(g.code, 9),
        ST_MakeEnvelope(x, y, x + 0.0003, y + 0.0003, 4490)
-FROM (SELECT n, {WEST} + ({EAST} - {WEST}) * (n %% 200) / 200 AS x, {SOUTH} + ({NORTH} - {SOUTH}) * (n / 200) / 120 AS y
+FROM (SELECT n, {WEST} + ({EAST} - {WEST}) * (n % 200) / 200 AS x, {SOUTH} + ({NORTH} - {SOUTH}) * (n / 200) / 120 AS y
       FROM generate_series(0, 23999) n) p
-CROSS JOIN LATERAL (SELECT code, parent_code FROM onemap.division WHERE level = 4 ORDER BY md5(code || (n %% 24)) LIMIT 1) g;
+CROSS JOIN LATERAL (SELECT code, parent_code FROM onemap.division WHERE level = 4 ORDER BY md5(code || (n % 24)) LIMIT 1) g;
 INSERT INTO onemap.facility (facility_code, kind, name, grid_code, village_code, township_code, geom)
 SELECT 'M' || parcel_id, 'village_clinic', '多', grid_code, village_code, township_code, ST_PointOnSurface(geom)
-FROM onemap.parcel WHERE parcel_code LIKE '99999%%' AND parcel_id %% 4 = 0;
+FROM onemap.parcel WHERE parcel_code LIKE '99999%' AND parcel_id % 4 = 0;
 INSERT INTO onemap.resource (resource_code, kind, name, grid_code, village_code, township_code, geom)
 SELECT 'M' || parcel_id, 'patrol', '多', grid_code, village_code, township_code, ST_PointOnSurface(geom)
-FROM onemap.parcel WHERE parcel_code LIKE '99999%%' AND parcel_id %% 4 = 0;
-""".replace("%%", "%")
+FROM onemap.parcel WHERE parcel_code LIKE '99999%' AND parcel_id % 4 = 0;
+"""  # noqa: S608
 HERE = tile_at(lon=(WEST + EAST) / 2, lat=(SOUTH + NORTH) / 2, z=14)
 
 
 @pytest.fixture(scope="module")
-def many(secured_template: Secured) -> Iterator[Secured]:  # noqa: F811
+def many(secured_template: Secured) -> Iterator[Secured]:
     with clone(secured_template) as store:
         store.owner(MANY)
         store.owner("ANALYZE")
@@ -81,7 +86,8 @@ def nearest_uses_index(store: Secured, who: str, table: str) -> bool:
         f"ORDER BY geom <-> ST_SetSRID(ST_MakePoint({WEST}, {SOUTH}), 4490) LIMIT 5"
     )
     return any(
-        n.get("Index Name") == f"{table}_geom" and "<->" in n.get("Order By", "") for n in explain(store, who, query.encode())
+        n.get("Index Name") == f"{table}_geom" and "<->" in n.get("Order By", "")
+        for n in explain(store, who, query.encode())
     )
 
 
@@ -158,9 +164,11 @@ def test_a_restored_store_keeps_policies_and_index(many: Secured, tmp_path: Path
 
 def test_loading_by_copy_still_works_for_owner_and_job(many: Secured) -> None:
     for role in ("owner", "job"):
-        with connect(many.settings, role=role) as conn, conn.cursor() as cursor:  # type: ignore[arg-type]
+        with connect(many.settings, role=role) as conn, conn.cursor() as cursor:
             with cursor.copy("COPY onemap.facility (facility_code, kind, name) FROM STDIN") as copy:
                 copy.write_row([f"copied-{role}", "village_clinic", "拷"])
-            row = conn.execute("SELECT count(*) FROM onemap.facility WHERE facility_code = %s", [f"copied-{role}"]).fetchone()
+            row = conn.execute(
+                "SELECT count(*) FROM onemap.facility WHERE facility_code = %s", [f"copied-{role}"]
+            ).fetchone()
             conn.rollback()
         assert row == (1,)

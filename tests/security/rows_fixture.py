@@ -1,6 +1,8 @@
 """A small county under row-level security, people of several scopes, and the check that tells whether anybody sees or
 writes a row that is not theirs."""
 
+# ruff: noqa: S608 - every name put into a statement here is our own
+
 from __future__ import annotations
 
 import os
@@ -56,7 +58,7 @@ class Secured:
     def owner(self, query: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Ask as the owner, who sees everything."""
         with connect(self.settings, role="owner") as conn:
-            cursor = conn.execute(query, values)  # type: ignore[arg-type]
+            cursor = conn.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
@@ -100,7 +102,7 @@ def _people(conn: Connection[Any], scratch: Scratch) -> dict[str, Principal]:
         for code, begins, ends in scopes:
             begins = begins if begins.startswith("current") else f"DATE '{begins}'"
             conn.execute(
-                "INSERT INTO access.scope (account_id, division_code, valid_from, valid_to) "  # noqa: S608
+                "INSERT INTO access.scope (account_id, division_code, valid_from, valid_to) "
                 f"VALUES (%s, %s, {begins}, {ends or 'NULL'})".encode(), [account[0], code],
             )  # fmt: skip
         holds = {"commander", "wall", "planner_a", "planner_b", "planner_ab", "cadre", "grid_member", "ends_tomorrow"}
@@ -112,8 +114,8 @@ def _people(conn: Connection[Any], scratch: Scratch) -> dict[str, Principal]:
     return made
 
 
-@pytest.fixture(scope="session")
-def secured_template(cluster: Settings, template: str) -> Iterator[Secured]:
+@pytest.fixture(scope="session", name="secured_template")
+def template_fixture(cluster: Settings, template: str) -> Iterator[Secured]:
     """The filled store that others are cloned from; nobody connects to it for longer than a question."""
     name = f"rows_{os.getpid()}_{secrets.token_hex(3)}"
     create_database(cluster, name=name, template=template)
@@ -140,8 +142,8 @@ def clone(of: Secured) -> Iterator[Secured]:
         drop_database(of.settings, name=name)
 
 
-@pytest.fixture(scope="module")
-def secured_store(secured_template: Secured) -> Iterator[Secured]:
+@pytest.fixture(scope="module", name="secured_store")
+def store_fixture(secured_template: Secured) -> Iterator[Secured]:
     """A filled store under row-level security, shared by the tests of one module; they leave it as it was."""
     with clone(secured_template) as made:
         yield made
@@ -154,7 +156,7 @@ def covered(scope: tuple[str, ...], codes: tuple[str | None, ...]) -> bool:
 
 def rows_of(conn: Connection[Any], table: str) -> dict[str, tuple[str | None, ...]]:
     """Every row this connection sees of a table, with its codes."""
-    query = f"SELECT {TABLES[table]}, nullif(grid_code, ''), village_code, township_code FROM onemap.{table}"  # noqa: S608
+    query = f"SELECT {TABLES[table]}, nullif(grid_code, ''), village_code, township_code FROM onemap.{table}"
     return {key: tuple(codes) for key, *codes in conn.execute(query.encode()).fetchall()}
 
 
@@ -188,7 +190,9 @@ def leaks(store: Secured) -> list[str]:
                 seen, should = set(rows_of(conn, table)), {key for key, codes in rows.items() if covered(scope, codes)}
                 if seen != should:
                     found.append(f"{name} reads {table}: {len(seen - should)} foreign, {len(should - seen)} missing")
-    return found + [f"{name} {what}" for what, name, statement, rows in _writes(store) if _written(store, name, statement) != rows]
+    return found + [
+        f"{name} {what}" for what, name, statement, rows in _writes(store) if _written(store, name, statement) != rows
+    ]
 
 
 REFUSED = -1

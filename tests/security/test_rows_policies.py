@@ -6,7 +6,17 @@ import psycopg
 import pytest
 
 from gis.store.engine import connect
-from tests.security.rows_fixture import ROLES, TABLES, Secured, clone, leaks, rows_of, secured_store, secured_template, unsecured  # noqa: F401
+from tests.security.rows_fixture import (  # noqa: F401 - pytest finds fixtures among a module's names
+    ROLES,
+    TABLES,
+    Secured,
+    clone,
+    leaks,
+    rows_of,
+    store_fixture,
+    template_fixture,
+    unsecured,
+)
 
 BLIND = ["expired", "not_yet", "disabled", "without_scope", "system_admin", "security_admin", "audit_admin"]
 
@@ -149,9 +159,12 @@ def test_the_web_cannot_take_the_policies_off(secured_store: Secured, statement:
 
 
 def test_copying_out_hands_out_only_ones_own(secured_store: Secured) -> None:
-    with secured_store.asking(secured_store["planner_a"]) as conn, conn.cursor() as cursor:
-        with cursor.copy("COPY onemap.parcel (township_code) TO STDOUT") as copy:
-            townships = {row[0] for row in copy.rows()}
+    with (
+        secured_store.asking(secured_store["planner_a"]) as conn,
+        conn.cursor() as cursor,
+        cursor.copy("COPY onemap.parcel (township_code) TO STDOUT") as copy,
+    ):
+        townships = {row[0] for row in copy.rows()}
     assert townships == {secured_store.scratch.townships[0]}
 
 
@@ -160,7 +173,9 @@ def test_statistics_tell_nothing_of_others(secured_store: Secured) -> None:
         conn.execute("ANALYZE onemap.parcel")
         conn.commit()
     with secured_store.asking(secured_store["planner_a"]) as conn:
-        told = conn.execute("SELECT attname FROM pg_stats WHERE schemaname = 'onemap' AND tablename = ANY (%s)", [[*TABLES]]).fetchall()
+        told = conn.execute(
+            "SELECT attname FROM pg_stats WHERE schemaname = 'onemap' AND tablename = ANY (%s)", [[*TABLES]]
+        ).fetchall()
     assert told == []
 
 
@@ -174,8 +189,12 @@ def test_nobody_but_the_county_reads_what_lies_nowhere(secured_store: Secured) -
 
 
 def test_no_foreign_row_comes_back_by_returning(secured_store: Secured) -> None:
-    foreign = secured_store.owner("SELECT incident_id FROM onemap.incident WHERE township_code = %s LIMIT 1", [secured_store.scratch.townships[1]])
+    foreign = secured_store.owner(
+        "SELECT incident_id FROM onemap.incident WHERE township_code = %s LIMIT 1", [secured_store.scratch.townships[1]]
+    )
     with secured_store.asking(secured_store["planner_a"]) as conn:
-        rows = conn.execute("UPDATE onemap.incident SET rating = 1 WHERE incident_id = %s RETURNING title", [foreign[0][0]]).fetchall()
+        rows = conn.execute(
+            "UPDATE onemap.incident SET rating = 1 WHERE incident_id = %s RETURNING title", [foreign[0][0]]
+        ).fetchall()
         absent = conn.execute("UPDATE onemap.incident SET rating = 1 WHERE incident_id = -1 RETURNING title").fetchall()
     assert rows == absent == []

@@ -13,7 +13,12 @@ from gis.divisions.cards import Things
 from gis.divisions.search import Search
 from gis.errors import NotFound
 from gis.store.pool import Pool
-from tests.security.rows_fixture import TABLES, Secured, secured_store, secured_template  # noqa: F401
+from tests.security.rows_fixture import (  # noqa: F401 - pytest finds fixtures among a module's names
+    TABLES,
+    Secured,
+    store_fixture,
+    template_fixture,
+)
 
 COUNT = "SELECT count(*)::int AS n FROM onemap.parcel"
 
@@ -35,7 +40,11 @@ def number(pool: Pool, principal: Principal | None = None) -> int:
 
 def test_a_connection_is_lent_to_each_as_themselves(secured_store: Secured, pool: Pool) -> None:
     whole = secured_store.scratch.parcels
-    assert [number(pool, secured_store[n]) for n in ("commander", "planner_a", "commander")] == [whole, whole // 2, whole]
+    assert [number(pool, secured_store[n]) for n in ("commander", "planner_a", "commander")] == [
+        whole,
+        whole // 2,
+        whole,
+    ]
     assert number(pool) == 0
 
 
@@ -115,7 +124,9 @@ def test_search_finds_only_ones_own_things(secured_store: Secured, pool: Pool) -
 
 def test_an_index_does_not_tell_what_the_policy_hides(secured_store: Secured) -> None:
     b = secured_store.scratch.townships[1]
-    [[code, number_]] = secured_store.owner("SELECT parcel_code, parcel_id FROM onemap.parcel WHERE township_code = %s LIMIT 1", [b])
+    [[code, number_]] = secured_store.owner(
+        "SELECT parcel_code, parcel_id FROM onemap.parcel WHERE township_code = %s LIMIT 1", [b]
+    )
     probes: list[tuple[str, list[Any]]] = [
         ("SELECT count(*) FROM onemap.parcel WHERE parcel_code = %s", [code]),
         ("SELECT count(*) FROM onemap.parcel WHERE parcel_id = %s", [number_]),

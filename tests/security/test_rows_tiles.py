@@ -22,7 +22,15 @@ from gis.tiles.grid import Tile, tiles_over
 from gis.tiles.service import TileAnswer, TileService
 from gis.tiles.statement import bind, compose
 from tests.scratch_county import EAST, NORTH, SOUTH, WEST
-from tests.security.rows_fixture import ROLES, TABLES, Secured, clone, covered, secured_store, secured_template  # noqa: F401
+from tests.security.rows_fixture import (  # noqa: F401 - pytest finds fixtures among a module's names
+    ROLES,
+    TABLES,
+    Secured,
+    clone,
+    covered,
+    store_fixture,
+    template_fixture,
+)
 
 # Layer → table whose number is the feature's id at the deepest zoom.
 SINGLE = {"parcels": "parcel", "facilities": "facility", "resources": "resource", "incidents": "incident"}
@@ -52,11 +60,23 @@ def service(secured_store: Secured, monkeypatch: pytest.MonkeyPatch) -> Iterator
         runner.run(made.close())
 
 
-def test_single_things_are_those_of_the_scope(secured_store: Secured, service: tuple[TileService, asyncio.Runner]) -> None:
+def test_single_things_are_those_of_the_scope(
+    secured_store: Secured, service: tuple[TileService, asyncio.Runner]
+) -> None:
     tiles, runner = service
     checked = 0
     # One service for all, so one cache: whoever asks next must not get what the one before left.
-    for name in ("commander", "planner_a", "planner_b", "cadre", "grid_member", "expired", "disabled", "planner_a", "commander"):
+    for name in (
+        "commander",
+        "planner_a",
+        "planner_b",
+        "cadre",
+        "grid_member",
+        "expired",
+        "disabled",
+        "planner_a",
+        "commander",
+    ):
         who = secured_store[name]
         for layer, table in SINGLE.items():
             if who.role not in tiles.layers[layer].roles:
@@ -80,12 +100,29 @@ def test_nobody_gets_no_single_thing(service: tuple[TileService, asyncio.Runner]
         assert runner.run(ask(tiles, None, layer, over(14))) == []
 
 
-def test_sums_of_other_divisions_say_nothing(secured_store: Secured, service: tuple[TileService, asyncio.Runner]) -> None:
+def test_sums_of_other_divisions_say_nothing(
+    secured_store: Secured, service: tuple[TileService, asyncio.Runner]
+) -> None:
     tiles, runner = service
     a = secured_store.scratch.townships[0]
-    numbers = {"parcels", "area_mu", "land_class", "farmland_share_pct", "pbf_share_pct", "households", "monitored", "incidents"}
+    numbers = {
+        "parcels",
+        "area_mu",
+        "land_class",
+        "farmland_share_pct",
+        "pbf_share_pct",
+        "households",
+        "monitored",
+        "incidents",
+    }
     foreign = known = 0
-    for layer, z in (("parcels", 10), ("parcels", 13), ("households", 11), ("households", 13), ("incident_history", 12)):
+    for layer, z in (
+        ("parcels", 10),
+        ("parcels", 13),
+        ("households", 11),
+        ("households", 13),
+        ("incident_history", 12),
+    ):
         for feature in runner.run(ask(tiles, secured_store["planner_a"], layer, over(z))):
             says = numbers & set(feature["properties"])
             if feature["properties"]["code"].startswith(a):
@@ -101,18 +138,24 @@ def test_clusters_count_ones_own(secured_store: Secured, service: tuple[TileServ
     tiles, runner = service
 
     def total(name: str) -> int:
-        return sum(f["properties"]["incidents"] for f in runner.run(ask(tiles, secured_store[name], "incidents", over(11))))
+        return sum(
+            f["properties"]["incidents"] for f in runner.run(ask(tiles, secured_store[name], "incidents", over(11)))
+        )
 
-    both = secured_store.owner("SELECT count(*) FROM onemap.incident WHERE status <> 'closed' AND geom IS NOT NULL")[0][0]
+    both = secured_store.owner("SELECT count(*) FROM onemap.incident WHERE status <> 'closed' AND geom IS NOT NULL")[0][
+        0
+    ]
     assert total("planner_a") + total("planner_b") == total("commander") == both
     assert total("planner_a") > 0
 
 
-def test_an_etag_is_worth_nothing_to_another_scope(secured_store: Secured, service: tuple[TileService, asyncio.Runner]) -> None:
+def test_an_etag_is_worth_nothing_to_another_scope(
+    secured_store: Secured, service: tuple[TileService, asyncio.Runner]
+) -> None:
     tiles, runner = service
     a, b = secured_store["planner_a"], secured_store["planner_b"]
     twin = replace(a, account_id=secured_store["ends_tomorrow"].account_id)
-    [seam] = [t for t in over(12) if t == over(12)[len(over(12)) // 2]]
+    seam = over(12)[len(over(12)) // 2]
     for layer in ("parcels", "incidents"):
 
         def asked(who: Principal, etag: str | None = None, layer: str = layer) -> TileAnswer:
@@ -126,7 +169,9 @@ def test_an_etag_is_worth_nothing_to_another_scope(secured_store: Secured, servi
         assert asked(twin, first.etag).status == 304
 
 
-def test_what_everybody_may_know_is_made_once(secured_store: Secured, service: tuple[TileService, asyncio.Runner]) -> None:
+def test_what_everybody_may_know_is_made_once(
+    secured_store: Secured, service: tuple[TileService, asyncio.Runner]
+) -> None:
     tiles, runner = service
     here = over(14)[0]
     first = runner.run(tiles.tile("roads", here.z, here.x, here.y, principal=secured_store["planner_a"]))
@@ -138,10 +183,11 @@ def test_a_tile_under_a_changed_scope_is_not_kept(secured_template: Secured, mon
     monkeypatch.setattr(service_module, "STATE_SECONDS", 0.0)
     with clone(secured_template) as store, asyncio.Runner() as runner:
         tiles = TileService(store.settings)
-        who, [here] = store["planner_a"], [t for t in over(10)][:1]
+        who, here = store["planner_a"], over(10)[0]
         # Between the gate's question and the tile's, the scope becomes another one.
         store.owner(
-            "UPDATE access.scope SET division_code = %s WHERE account_id = %s", [store.scratch.townships[1], who.account_id]
+            "UPDATE access.scope SET division_code = %s WHERE account_id = %s",
+            [store.scratch.townships[1], who.account_id],
         )
         with pytest.raises(StoreUnavailable):
             runner.run(tiles.tile("parcels", here.z, here.x, here.y, principal=who))
@@ -205,7 +251,9 @@ def test_every_secured_table_a_layer_reads_is_one_it_names(secured_store: Secure
         for layer in service.layers.values():
             for level in layer.level:
                 statement = compose(layer, level, queries=queries)
-                cursor.execute(b"EXPLAIN (FORMAT JSON, VERBOSE) " + statement.as_bytes(conn), bind(level, over(level.zoom[1])[0]))
+                cursor.execute(
+                    b"EXPLAIN (FORMAT JSON, VERBOSE) " + statement.as_bytes(conn), bind(level, over(level.zoom[1])[0])
+                )
                 row = cursor.fetchone()
                 assert row is not None
                 read = {n["Relation Name"] for n in nodes(row[0][0]["Plan"]) if "Relation Name" in n} & set(TABLES)
@@ -224,10 +272,14 @@ def test_layers_name_roles_that_exist_and_households_follow_the_permission(secur
     layers = TileService(secured_store.settings).layers
     counting = {role.id for role in ROLES.by_id.values() if "household.count" in role.permissions}
     assert set(layers["households"].roles) == counting
-    assert {r for layer in layers.values() for r in layer.roles} <= {r.id for r in ROLES.by_id.values() if not r.administrator}
+    assert {r for layer in layers.values() for r in layer.roles} <= {
+        r.id for r in ROLES.by_id.values() if not r.administrator
+    }
 
 
-def test_a_layer_one_may_not_see_looks_absent(secured_store: Secured, service: tuple[TileService, asyncio.Runner]) -> None:
+def test_a_layer_one_may_not_see_looks_absent(
+    secured_store: Secured, service: tuple[TileService, asyncio.Runner]
+) -> None:
     tiles, runner = service
     with pytest.raises(NotFound) as refused:
         runner.run(tiles.tile("resources", 14, 1, 1, principal=secured_store["grid_member"]))

@@ -127,7 +127,7 @@ def test_a_withheld_count_is_not_shown_anywhere() -> None:
 
 def test_the_breadcrumb_offers_the_neighbours() -> None:
     said = shown(topbar.crumbs(T, place(child(1), level=2)))
-    assert '"data-at":"130529102"' in said
+    assert "130529102" in said
     assert "选择村" in said
 
 

@@ -223,7 +223,7 @@ def test_a_layer_that_is_not_for_you_looks_like_none(county: Settings) -> None:
 
     with TestClient(app) as web:
         url = f"/tiles/households/{tile_at(lon=115.0105, lat=37.2105, z=11)}.mvt"
-        refused = web.get(url, headers={"x-roles": "public,grid_member"})
+        refused = web.get(url, headers={"x-roles": "public"})
         absent = web.get(url.replace("households", "ghost"), headers={"x-roles": "public"})
         assert (refused.status_code, refused.json()) == (404, absent.json())
         assert web.get(url, headers={"x-roles": "planner"}).status_code == 200
