@@ -83,7 +83,9 @@ def ensure_county(settings: Settings, *, county: str | None, scale: str | None, 
     from etl.demo.profile import load_profile
 
     path = Path(county or settings.county)
-    profile = load_profile(path.stem, folder=path.parent.resolve()) if path.suffix == ".toml" else load_profile(str(path))
+    profile = (
+        load_profile(path.stem, folder=path.parent.resolve()) if path.suffix == ".toml" else load_profile(str(path))
+    )
     wanted = settings.scale if scale is None else scale
     if standing is None or standing.built_at is None:
         require_space(settings, scale=wanted)
@@ -114,12 +116,16 @@ def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
         return settings
     made = make_demo_accounts(settings, roles=roles, rules=AccessRules.load(settings.data), township=DEMO_TOWNSHIP)
     progress(f"演示账号：{'、'.join(f'{a.login}（{a.role_name}）' for a in made)}")
-    progress(f"演示密码：{demo_password(settings)}（登录页上点一下就填好；正式运行设 ONEMAP_PRODUCTION=true，演示账号会被拒绝）")
+    progress(
+        f"演示密码：{demo_password(settings)}（登录页上点一下就填好；正式运行设 ONEMAP_PRODUCTION=true，演示账号会被拒绝）"
+    )
     return settings.model_copy(update={"require_second_factor": False})
 
 
 def up(
-    county: Annotated[str | None, typer.Option(help="县档案：data/counties/ 里的名字（默认 julu），或一个 .toml 文件的路径")] = None,
+    county: Annotated[
+        str | None, typer.Option(help="县档案：data/counties/ 里的名字（默认 julu），或一个 .toml 文件的路径")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="demo（约 22 万地块）或 full（100 万地块）")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="网页端口，默认 8050")] = None,
 ) -> None:

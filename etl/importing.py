@@ -200,9 +200,7 @@ def _import_features(
         mapping=mapping, located=located, reference=reference, outline=outline, repair=options.repair,
         max_coordinate=limits.location.max_coordinate,
     )  # fmt: skip
-    stage = Stage(
-        conn, load_id=load_id, mapping=mapping, outline=outline, source=source, keys=keys
-    )
+    stage = Stage(conn, load_id=load_id, mapping=mapping, outline=outline, source=source, keys=keys)
     rows_in = 0
     for batch in source.batches():
         stage.add(batch, gate.pass_through(batch))

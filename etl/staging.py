@@ -20,8 +20,8 @@ from etl.overlap import Overlap, Strip, find_overlaps, turned_away
 from etl.quarantine import quarantine
 from etl.reading import Batch, Source
 from etl.reference import Outline
-from etl.zones import read_zones
 from etl.sealing import seal
+from etl.zones import read_zones
 from gis.access.crypt import Keys
 from gis.access.masking import mask_name
 from gis.divisions.placing import place, read_grids

@@ -202,7 +202,12 @@ def _people(
     yield TableLoad("personal.person", "persons", "家庭成员", persons, len(p.name))
     who = np.unique(holder[holder >= 0])
     codes = h.contractor_code[who]
-    clear = {"name": p.name[who], "id_number": p.id_number[who], "phone": p.phone[who], "witness": p.name[np.roll(who, 1)]}
+    clear = {
+        "name": p.name[who],
+        "id_number": p.id_number[who],
+        "phone": p.phone[who],
+        "witness": p.name[np.roll(who, 1)],
+    }
     contractors: dict[str, Any] = {
         "contractor_code": codes,
         **seal(keys, table="personal.contractor", rows=codes, clear=clear),

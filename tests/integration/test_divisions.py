@@ -160,5 +160,7 @@ def test_a_row_is_placed_when_written_and_a_forged_code_is_overwritten(county: S
             "INSERT INTO incident (case_no, item_code, channel, title, reported_at, status, township_code, grid_code, geom) VALUES "
             "('F1', '101', 'web', '坑', now(), 'reported', '130529101', '130529101200001', ST_SetSRID(ST_Point(115.005, 37.205), 4490))"
         )
-        row = conn.execute("SELECT grid_code, village_code, township_code FROM incident WHERE case_no = 'F1'").fetchone()
+        row = conn.execute(
+            "SELECT grid_code, village_code, township_code FROM incident WHERE case_no = 'F1'"
+        ).fetchone()
     assert row == ("130529100200001", V00, "130529100")

@@ -125,7 +125,8 @@ def test_gbk_zip_with_14_duplicates_and_3_bow_ties(county: Settings, tmp_path: P
         county, "SELECT count(*) FROM onemap.parcel WHERE to_jsonb(parcel)::text ~ '张三|李四五|欧阳娜娜|13052919900'"
     ) == [(0,)]
     [(code, sealed_name, sealed_number)] = rows(
-        county, "SELECT contractor_code, name_enc, id_number_enc FROM personal.contractor ORDER BY contractor_code LIMIT 1"
+        county,
+        "SELECT contractor_code, name_enc, id_number_enc FROM personal.contractor ORDER BY contractor_code LIMIT 1",
     )
     assert "张三".encode() not in bytes(sealed_name)
     assert opened(county, code, "name", sealed_name) == "张三"

@@ -26,6 +26,7 @@ from tests.scratch_county import Scratch, build_scratch
 PASSWORD = "Nongtian-2026-tu"
 OURS = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
 
+
 @dataclass
 class County:
     """The app behind its gate, and who may come in. `numbers`: account by role; `logins`: the role's id with dots."""
