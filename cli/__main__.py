@@ -9,7 +9,7 @@ import psycopg
 import typer
 from rich.console import Console
 
-from cli import bench, check, county, db, divisions, doctor, imports, store, up
+from cli import access, audit, bench, check, county, db, divisions, doctor, imports, store, up
 from gis.errors import OnemapError, SetupProblem, StoreUnavailable
 from gis.settings import Settings
 
@@ -30,6 +30,8 @@ app.command("reset")(up.reset)
 app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
 app.command("bench")(bench.bench)
+app.add_typer(access.app, name="access")
+app.add_typer(audit.app, name="audit")
 app.add_typer(county.app, name="county")
 app.add_typer(divisions.app, name="divisions")
 app.add_typer(imports.app, name="import")
@@ -50,9 +52,13 @@ def in_words(error: Exception) -> OnemapError | None:
     if isinstance(error, OnemapError):
         return error
     if isinstance(error, psycopg.errors.DiskFull) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        return SetupProblem("磁盘满了，这次操作没有保存任何东西。", next_step="清理磁盘后再运行一次；./onemap doctor 可看剩余空间。")
+        return SetupProblem(
+            "磁盘满了，这次操作没有保存任何东西。", next_step="清理磁盘后再运行一次；./onemap doctor 可看剩余空间。"
+        )
     if isinstance(error, psycopg.OperationalError):
-        return StoreUnavailable("和数据库的连接断了，这次操作没有保存任何东西。", next_step="运行 ./onemap doctor 查原因，再试一次。")
+        return StoreUnavailable(
+            "和数据库的连接断了，这次操作没有保存任何东西。", next_step="运行 ./onemap doctor 查原因，再试一次。"
+        )
     if isinstance(error, PermissionError):
         return SetupProblem(f"没有权限：{error.filename}", next_step="检查该文件的属主和权限。")
     return None

@@ -20,12 +20,19 @@ from gis.settings import ROOT, Settings
 if TYPE_CHECKING:
     from tests.bench.report import Figure
 
-_VERDICT = {"met": "[green]达标[/]", "missed": "[bold red]未达标[/]", "information": "", "not executed": "[yellow]未执行[/]"}
+_VERDICT = {
+    "met": "[green]达标[/]",
+    "missed": "[bold red]未达标[/]",
+    "information": "",
+    "not executed": "[yellow]未执行[/]",
+}
 
 
 def benches() -> list[str]:
     """Names of the benchmarks: the modules of tests/bench that have a ``run``."""
-    return sorted(p.stem for p in (ROOT / "tests" / "bench").glob("*.py") if "\ndef run(" in p.read_text(encoding="utf-8"))
+    return sorted(
+        p.stem for p in (ROOT / "tests" / "bench").glob("*.py") if "\ndef run(" in p.read_text(encoding="utf-8")
+    )
 
 
 def bench(
@@ -46,7 +53,11 @@ def bench(
         results[name] = run(settings, **({"quick": quick} if "quick" in accepted else {}))
     machine = _machine()
     if as_json:
-        shown: dict[str, Any] = {"machine": machine, "quick": quick, "figures": {n: [f.as_dict() for f in fs] for n, fs in results.items()}}
+        shown: dict[str, Any] = {
+            "machine": machine,
+            "quick": quick,
+            "figures": {n: [f.as_dict() for f in fs] for n, fs in results.items()},
+        }
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
         _print(machine, results, quick=quick)
@@ -56,7 +67,11 @@ def bench(
 
 def _machine() -> dict[str, str | int]:
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
         platform.processor(),
     )
     memory_gb = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
@@ -65,11 +80,16 @@ def _machine() -> dict[str, str | int]:
 
 def _print(machine: dict[str, str | int], results: dict[str, list[Figure]], *, quick: bool) -> None:
     console = Console(width=160)
-    console.print(f"机器：{machine['cpu']} × {machine['cores']}，内存 {machine['memory_gb']} GB，{machine['system']}", highlight=False)
+    console.print(
+        f"机器：{machine['cpu']} × {machine['cores']}，内存 {machine['memory_gb']} GB，{machine['system']}",
+        highlight=False,
+    )
     if quick:
         console.print("[yellow]--quick：样本太少，数字不作数。[/]")
     for name, figures in results.items():
-        table = Table("项目", "实测", "目标", "对照", "倍数", "结论", "说明", title=name, title_justify="left", box=None)
+        table = Table(
+            "项目", "实测", "目标", "对照", "倍数", "结论", "说明", title=name, title_justify="left", box=None
+        )
         for f in figures:
             sign = "≤" if f.better == "lower" else "≥"
             table.add_row(
@@ -77,7 +97,8 @@ def _print(machine: dict[str, str | int], results: dict[str, list[Figure]], *, q
                 "–" if f.value is None else f"{f.value:,.4g} {f.unit}",
                 "" if f.target is None else f"{sign} {f.target:,.4g}",
                 "" if f.peer is None else f"{f.peer_name} {f.peer:,.4g}",
-                ("" if f.ratio is None else f"{f.ratio:.1f}×") + ("" if f.ratio_target is None else f"（≥ {f.ratio_target:g}×）"),
+                ("" if f.ratio is None else f"{f.ratio:.1f}×")
+                + ("" if f.ratio_target is None else f"（≥ {f.ratio_target:g}×）"),
                 _VERDICT[f.verdict],
                 f.note,
             )

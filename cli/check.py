@@ -129,7 +129,9 @@ def _csv_faults(path: Path, *, where: str) -> list[str]:
     with path.open(encoding="utf-8-sig", newline="") as f:
         header, *rows = list(csv.reader(f)) or [[]]
     faults = [f"{where}：没有内容"] if not rows else []
-    faults += [f"{where} 第 {n} 行：{len(r)} 列，表头 {len(header)} 列" for n, r in enumerate(rows, 2) if len(r) != len(header)]
+    faults += [
+        f"{where} 第 {n} 行：{len(r)} 列，表头 {len(header)} 列" for n, r in enumerate(rows, 2) if len(r) != len(header)
+    ]
     if header[:1] == ["code"]:
         codes = [r[0] for r in rows if r]
         faults += [f"{where}：代码 {c} 重复" for c in sorted({c for c in codes if codes.count(c) > 1})]
@@ -138,8 +140,12 @@ def _csv_faults(path: Path, *, where: str) -> list[str]:
 
 def repository_faults(settings: Settings) -> list[str]:
     """Sentences on tracked files that name a registry's host or a path of one machine."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
-    forbidden = re.compile("|".join(["pypi" + r"\.org", "registry" + r"\.npmjs", "deb" + r"\.debian\.org", "/wo" + "rk/"]))
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    forbidden = re.compile(
+        "|".join(["pypi" + r"\.org", "registry" + r"\.npmjs", "deb" + r"\.debian\.org", "/wo" + "rk/"])
+    )
     faults = []
     for name in filter(None, names):
         path = ROOT / name

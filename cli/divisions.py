@@ -26,7 +26,7 @@ def verify_command(limit: Annotated[int, typer.Option(help="每项最多列出�
     """核对编码、上下级、空隙、重叠、逐级相加。例：./onemap divisions verify"""
     settings = Settings()
     console = Console()
-    with connect(settings, role="reader") as conn:
+    with connect(settings, role="job") as conn:
         checks = verify(conn, rules=DivisionRules.load(settings.data))
     for check in checks:
         words = {"not executed": "未执行：", "fault": f"{len(check.faults)} 处：", "ok": ""}[check.verdict]
@@ -49,7 +49,7 @@ def verify_command(limit: Annotated[int, typer.Option(help="每项最多列出�
 @app.command("list")
 def list_command(parent: Annotated[str | None, typer.Argument(help="上级编码；不填列乡镇")] = None) -> None:
     """列出现行区划的下级。例：./onemap divisions list 130529200"""
-    with connect(Settings(), role="reader") as conn:
+    with connect(Settings(), role="job") as conn:
         rows = conn.execute(
             "SELECT code, name, households, population, area_m2 / 1e6, valid_from FROM onemap.division_now "
             "WHERE parent_code = coalesce(%s, (SELECT code FROM onemap.division_now WHERE level = 1)) ORDER BY code",
@@ -94,7 +94,7 @@ def figures(
 ) -> None:
     """按某一天的区划列出下级的数。例：./onemap divisions figures 130529 --on 2026-10-31"""
     day = on.date() if on else today()
-    with connect(Settings(), role="reader") as conn:
+    with connect(Settings(), role="job") as conn:
         rows = figures_on(conn, code=code, on_date=day)
     table = Table("编码", "名称", "地块", "地块 亩", "设施", "农户", "事件", box=None, title=f"{code} · {day}")
     for column in table.columns[2:]:

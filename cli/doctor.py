@@ -19,6 +19,7 @@ from cli import store
 from cli.up import BUILD_SPACE_MB, serving
 from gis.errors import OnemapError
 from gis.settings import Settings
+from gis.store.administration import missing
 from gis.store.cluster import Cluster, server_folder
 from gis.store.engine import connect
 from gis.store.migrate import EXTENSIONS, migrations
@@ -73,7 +74,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("ok" if sys.version_info >= (3, 11) else "fault", f"Python {version}", "" if sys.version_info >= (3, 11) else "需要 3.11 或更新。")
+    yield Finding(
+        "ok" if sys.version_info >= (3, 11) else "fault",
+        f"Python {version}",
+        "" if sys.version_info >= (3, 11) else "需要 3.11 或更新。",
+    )
     settings.var.mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(settings.var).free // 2**20
     need = BUILD_SPACE_MB[settings.scale]
@@ -82,12 +87,22 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         "" if free_mb >= need else f"至少要 {need} MB：清理磁盘，或用 ONEMAP_VAR 换个盘。",
     )  # fmt: skip
     writable = os.access(settings.var, os.W_OK)
-    yield Finding("ok" if writable else "fault", f"{settings.var} {'可写' if writable else '不可写'}", "" if writable else "改正该文件夹的属主和权限。")
+    yield Finding(
+        "ok" if writable else "fault",
+        f"{settings.var} {'可写' if writable else '不可写'}",
+        "" if writable else "改正该文件夹的属主和权限。",
+    )
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    yield Finding("ok" if memory_mb >= 3500 else "warning", f"内存 {memory_mb:,} MB", "" if memory_mb >= 3500 else "建议 4 GB 以上。")
+    yield Finding(
+        "ok" if memory_mb >= 3500 else "warning",
+        f"内存 {memory_mb:,} MB",
+        "" if memory_mb >= 3500 else "建议 4 GB 以上。",
+    )
     chinese = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc").exists()
     if not chinese:
-        yield Finding("warning", "本机没有 Noto Sans CJK 字体（只影响在本机截图和打印）", "apt-get install fonts-noto-cjk")
+        yield Finding(
+            "warning", "本机没有 Noto Sans CJK 字体（只影响在本机截图和打印）", "apt-get install fonts-noto-cjk"
+        )
 
 
 def _web(settings: Settings) -> Iterator[Finding]:
@@ -101,15 +116,27 @@ def _web(settings: Settings) -> Iterator[Finding]:
                 s.bind((settings.host, settings.port))
                 yield Finding("ok", f"端口 {settings.port} 空闲")
             except OSError as e:
-                yield Finding("fault", f"端口 {settings.port} 用不了：{e.strerror}", f"换端口：./onemap up --port {settings.port + 1}")
+                yield Finding(
+                    "fault",
+                    f"端口 {settings.port} 用不了：{e.strerror}",
+                    f"换端口：./onemap up --port {settings.port + 1}",
+                )
     library = settings.var / "node" / "node_modules" / "maplibre-gl" / "dist" / "maplibre-gl.js"
-    yield Finding("ok" if library.exists() else "fault", "前端库已安装" if library.exists() else "前端库没有装好", "" if library.exists() else f"删除 {settings.var}/setup-*.stamp 后再运行 ./onemap up。")
+    yield Finding(
+        "ok" if library.exists() else "fault",
+        "前端库已安装" if library.exists() else "前端库没有装好",
+        "" if library.exists() else f"删除 {settings.var}/setup-*.stamp 后再运行 ./onemap up。",
+    )
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
     with connect(settings, role="admin", database="postgres", autocommit=True) as conn:
         number = conn.info.server_version
-        yield Finding("ok" if number >= 150000 else "fault", f"PostgreSQL {number // 10000}.{number % 10000}", "" if number >= 150000 else "需要 15 或更新。")
+        yield Finding(
+            "ok" if number >= 150000 else "fault",
+            f"PostgreSQL {number // 10000}.{number % 10000}",
+            "" if number >= 150000 else "需要 15 或更新。",
+        )
         row = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [settings.db_name]).fetchone()
     if row is None:
         yield Finding("warning", f"还没有库 {settings.db_name}", "运行 ./onemap up。")
@@ -117,17 +144,23 @@ def _database(settings: Settings) -> Iterator[Finding]:
     with connect(settings, role="admin", autocommit=True) as conn:
         installed: dict[str, str] = dict(conn.execute("SELECT extname, extversion FROM pg_extension").fetchall())
         for name in EXTENSIONS:
-            yield Finding("ok" if name in installed else "fault", f"扩展 {name} {installed.get(name, '没有安装')}", "" if name in installed else f"以管理员执行：CREATE EXTENSION {name};")
+            yield Finding(
+                "ok" if name in installed else "fault",
+                f"扩展 {name} {installed.get(name, '没有安装')}",
+                "" if name in installed else f"以管理员执行：CREATE EXTENSION {name};",
+            )
         postgis = tuple(int(p) for p in installed.get("postgis", "0.0").split(".")[:2])
         if postgis < OLDEST_POSTGIS:
             yield Finding("fault", "PostGIS 太旧", "需要 3.2 或更新。")
         yield from _privileges(conn)
+        for what in missing(conn):
+            yield Finding("fault", what, "运行 ./onemap db migrate。")
     yield from _migrations(settings)
 
 
 def _privileges(conn: psycopg.Connection) -> Iterator[Finding]:
     strong = conn.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname IN ('onemap_app', 'onemap_reader', 'onemap_job') AND (rolsuper OR rolbypassrls OR rolcreaterole)"
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('onemap_app', 'onemap_reader') AND (rolsuper OR rolbypassrls OR rolcreaterole)"
     ).fetchall()
     owned = conn.execute(
         "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname IN ('onemap_app', 'onemap_reader')"
@@ -150,7 +183,11 @@ def _migrations(settings: Settings) -> Iterator[Finding]:
         behind = [m.name for n, m in known.items() if n not in applied]
         if changed:
             yield Finding("fault", f"迁移文件应用后被改动：{'、'.join(changed)}", "还原这些文件。")
-        yield Finding("warning" if behind else "ok", f"表结构落后 {len(behind)} 步" if behind else f"表结构是最新（{len(applied)} 步）", "运行 ./onemap db migrate。" if behind else "")
+        yield Finding(
+            "warning" if behind else "ok",
+            f"表结构落后 {len(behind)} 步" if behind else f"表结构是最新（{len(applied)} 步）",
+            "运行 ./onemap db migrate。" if behind else "",
+        )
         row = conn.execute("SELECT name, scale, built_at FROM onemap.county").fetchone() if not behind else None
     if row is None or row[2] is None:
         yield Finding("warning", "县还没有建好", "运行 ./onemap up。")

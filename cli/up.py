@@ -24,6 +24,7 @@ from gis.store.migrate import create_database, migrate
 
 BUILD_SPACE_MB = {"demo": 1500, "full": 4000}  # measured: a demo store takes 0.6 GB, a full one 2.1 GB, WAL up to 1 GB
 _GRACE_S = 20
+DEMO_TOWNSHIP = "130529200"  # 堤村乡: the demo accounts below the county work here, where it exists
 
 
 def web_record(settings: Settings) -> Path:
@@ -82,7 +83,9 @@ def ensure_county(settings: Settings, *, county: str | None, scale: str | None, 
     from etl.demo.profile import load_profile
 
     path = Path(county or settings.county)
-    profile = load_profile(path.stem, folder=path.parent.resolve()) if path.suffix == ".toml" else load_profile(str(path))
+    profile = (
+        load_profile(path.stem, folder=path.parent.resolve()) if path.suffix == ".toml" else load_profile(str(path))
+    )
     wanted = settings.scale if scale is None else scale
     if standing is None or standing.built_at is None:
         require_space(settings, scale=wanted)
@@ -95,8 +98,34 @@ def ensure_county(settings: Settings, *, county: str | None, scale: str | None, 
         )
 
 
+def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
+    """Roles, keys and, unless this is production, the demo accounts; returns the settings to serve with."""
+    from gis.access.audit_head import remember
+    from gis.access.crypt import make_keys
+    from gis.access.demo import demo_password, make_demo_accounts, refuse_demo_in_production
+    from gis.access.roles import Roles, publish
+    from gis.access.rules import AccessRules
+
+    refuse_demo_in_production(settings)
+    roles = Roles.load(settings.data)
+    make_keys(settings)
+    with connect(settings, role="owner") as conn:
+        publish(conn, roles)
+        remember(settings, conn)
+    if settings.production:
+        return settings
+    made = make_demo_accounts(settings, roles=roles, rules=AccessRules.load(settings.data), township=DEMO_TOWNSHIP)
+    progress(f"演示账号：{'、'.join(f'{a.login}（{a.role_name}）' for a in made)}")
+    progress(
+        f"演示密码：{demo_password(settings)}（登录页上点一下就填好；正式运行设 ONEMAP_PRODUCTION=true，演示账号会被拒绝）"
+    )
+    return settings.model_copy(update={"require_second_factor": False})
+
+
 def up(
-    county: Annotated[str | None, typer.Option(help="县档案：data/counties/ 里的名字（默认 julu），或一个 .toml 文件的路径")] = None,
+    county: Annotated[
+        str | None, typer.Option(help="县档案：data/counties/ 里的名字（默认 julu），或一个 .toml 文件的路径")
+    ] = None,
     scale: Annotated[str | None, typer.Option(help="demo（约 22 万地块）或 full（100 万地块）")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="网页端口，默认 8050")] = None,
 ) -> None:
@@ -119,6 +148,7 @@ def up(
     try:
         start_store(settings, progress=progress)
         ensure_county(settings, county=county, scale=scale, progress=progress)
+        settings = prepare_access(settings, progress=progress)
         _serve(settings, listening=listening, progress=progress)
     except KeyboardInterrupt:
         progress("已中断")
@@ -169,7 +199,6 @@ def _serve(settings: Settings, *, listening: socket.socket, progress: Progress) 
 
     def ready() -> None:
         progress(f"就绪：http://{settings.host}:{settings.port}/   停止：Ctrl-C 或 ./onemap down")
-        progress("登录：本版本还没有账号和登录，所以只监听本机；不要转发到外网。")
 
     serve(settings, listening=listening, on_ready=ready)
 

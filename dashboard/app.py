@@ -17,6 +17,8 @@ from dashboard.callbacks.place import register as register_place
 from dashboard.callbacks.search import register as register_search
 from dashboard.headers import Outermost, policy
 from dashboard.http import tiles
+from dashboard.http.gate import Gate
+from dashboard.http.protect import PREFIXES, protect
 from dashboard.index import Index
 from dashboard.pages import PAGES, layout
 from gis.divisions.cards import Things
@@ -28,7 +30,7 @@ from gis.store.pool import Pool
 _FOLDER = Path(__file__).resolve().parent
 # What other routes answer; anything else is a 404 of ours, because Dash would answer its index page to it.
 _EXACT = frozenset({"/healthz", "/_dash-layout", "/_dash-dependencies", "/_dash-update-component"})
-_PREFIXES = ("/_dash-component-suites/", "/assets/", "/vendor/", "/tiles/")
+_PREFIXES = ("/_dash-component-suites/", "/assets/", "/vendor/", "/tiles/", *PREFIXES)
 
 
 class OnemapDash(Dash):
@@ -82,6 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
     server.include_router(vendor.router(settings))
     server.include_router(tiles.router(settings))
     server.add_api_route("/tiles/{rest:path}", _no_tile, include_in_schema=False)
+    protection = protect(settings)
+    server.include_router(protection.router)
 
     index = Index(settings)
     app = OnemapDash(
@@ -97,12 +101,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     # Added after Dash, so these stand in front of its own; the last one added is outermost.
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    server.add_middleware(
-        Outermost,
-        csp=policy(script_hashes=app.csp_hashes(), tianditu=settings.tianditu_key is not None),
-        pages=frozenset(PAGES) | _EXACT,
-        elsewhere=_PREFIXES,
-    )
+    csp = policy(script_hashes=app.csp_hashes(), tianditu=settings.tianditu_key is not None)
+    server.add_middleware(Outermost, csp=csp, pages=frozenset(PAGES) | _EXACT, elsewhere=_PREFIXES)
+    server.add_middleware(Gate, **protection.options(settings, csp=csp))
     server.state.pool = pool
     server.state.dash = app
+    server.state.protection = protection
     return server

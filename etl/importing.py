@@ -29,6 +29,7 @@ from etl.reference import Outline, Reference, country, decide, whereabouts
 from etl.rejects import write_rejects
 from etl.report import UNITS, NothingLoaded, Report, reasons, record
 from etl.staging import Stage
+from gis.access.crypt import Keys, make_keys
 from gis.errors import BadInput, OnemapError, SetupProblem, StoreUnavailable
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -107,6 +108,7 @@ def import_file(
             )  # fmt: skip
         return _import_features(
             conn, source=source, mapping=rules, limits=limits, options=options, notes=notes, began=began,
+            keys=make_keys(settings),
             on_progress=on_progress,
         )  # fmt: skip
 
@@ -180,6 +182,7 @@ def _import_features(
     options: Options,
     notes: list[str],
     began: float,
+    keys: Keys,
     on_progress: OnProgress,
 ) -> Report:
     outline = read_outline(conn)
@@ -197,7 +200,7 @@ def _import_features(
         mapping=mapping, located=located, reference=reference, outline=outline, repair=options.repair,
         max_coordinate=limits.location.max_coordinate,
     )  # fmt: skip
-    stage = Stage(conn, load_id=load_id, mapping=mapping, outline=outline, source=source)
+    stage = Stage(conn, load_id=load_id, mapping=mapping, outline=outline, source=source, keys=keys)
     rows_in = 0
     for batch in source.batches():
         stage.add(batch, gate.pass_through(batch))

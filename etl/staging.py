@@ -20,7 +20,9 @@ from etl.overlap import Overlap, Strip, find_overlaps, turned_away
 from etl.quarantine import quarantine
 from etl.reading import Batch, Source
 from etl.reference import Outline
+from etl.sealing import seal
 from etl.zones import read_zones
+from gis.access.crypt import Keys
 from gis.access.masking import mask_name
 from gis.divisions.placing import place, read_grids
 from gis.store.queries import load_queries
@@ -45,8 +47,11 @@ class Stage:
         Loaded rows that lie in no grid; known after `load`.
     """
 
-    def __init__(self, conn: Connection, *, load_id: int, mapping: Mapping, outline: Outline, source: Source) -> None:
+    def __init__(
+        self, conn: Connection, *, load_id: int, mapping: Mapping, outline: Outline, source: Source, keys: Keys
+    ) -> None:
         self.conn, self.load_id, self.mapping, self.outline, self.source = conn, load_id, mapping, outline, source
+        self.keys = keys
         self.rejected, self.warned, self.notes = Tally(), Tally(), list[str]()
         self.unplaced = 0
         self._away: dict[int, tuple[str, Fault]] = {}
@@ -149,18 +154,20 @@ class Stage:
             return
         rows = np.array([i for i in good if names[i] is not None and codes[i] is not None], dtype=np.intp)
         if len(rows):
-            columns: dict[str, Any] = {
-                "row_number": batch.number[rows],
-                "contractor_code": codes[rows],
-                "name": names[rows],
-            }
+            clear = {"name": names[rows]}
             for ours, theirs in (
                 ("id_number", "contractor_id_number"),
                 ("phone", "contractor_phone"),
                 ("witness", "witness"),
             ):
                 if theirs in passed.values:
-                    columns[ours] = passed.values[theirs][rows]
+                    clear[ours] = passed.values[theirs][rows]
+            columns: dict[str, Any] = {
+                "row_number": batch.number[rows],
+                "contractor_code": codes[rows],
+                # Not even the staging table holds a clear name.
+                **seal(self.keys, table="personal.contractor", rows=codes[rows], clear=clear),
+            }
             copy_rows(self.conn, "staged_contractor", columns)
 
     def _raw_keys(self, batch: Batch) -> Callable[[int], str | None]:

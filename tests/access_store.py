@@ -19,25 +19,14 @@ from gis.settings import ROOT, Settings
 from gis.store.engine import connect
 from tests.integration.small_county import insert
 
-DRAFTS = (
-    "80_access",
-    "85_access_sign_in",
-    "86_access_administration",
-    "90_personal",
-    "91_access_reveal",
-    "30_access_grants",
-)
 PASSWORD = "Liushu-7-beiqu"
 ROLES = Roles.load(ROOT / "data")
 RULES = AccessRules.load(ROOT / "data")
 
 
 def prepare(settings: Settings) -> Settings:
-    """Schema access (from the drafts while they are not in sql/), the roles, and the small county's divisions."""
+    """The roles and the small county's divisions."""
     with connect(settings, role="owner") as conn:
-        if conn.execute("SELECT to_regnamespace('access')").fetchone() == (None,):
-            for name in DRAFTS:
-                conn.execute((ROOT / "var" / "draft" / f"{name}.sql").read_bytes())
         publish(conn, ROLES)
         insert(conn)
     return settings

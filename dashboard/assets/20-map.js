@@ -75,6 +75,7 @@
       return;
     }
     const gl = (state.gl = state.layer.getMaplibreMap());
+    onemap.watchTiles(gl);
     gl.on("styleimagemissing", ({ id }) => picture(id));
     gl.on("style.load", () => {
       state.ready = true;

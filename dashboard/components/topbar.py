@@ -8,6 +8,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboard.components import user
 from dashboard.components.icon import icon
 from dashboard.text import Catalogue
 from gis.divisions.measures import MEASURES
@@ -45,6 +46,7 @@ def bar(t: Catalogue, layer_menu: Component) -> Component:
                     ),
                     html.A(t("top.other_language"), className="tag tag-language", href="?",
                            **{"data-language": "en" if t.language == "zh" else "zh"}),
+                    *filter(None, [user.menu(t)]),
                 ],
                 className="top-tools",
             ),

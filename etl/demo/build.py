@@ -18,6 +18,7 @@ from etl.demo.content import TableLoad, content, division_load
 from etl.demo.profile import CountyProfile, load_profile
 from etl.demo.terrain import Terrain, generate
 from etl.lineage import Source, close_load, open_load
+from gis.access.crypt import make_keys
 from gis.divisions.placing import read_grids
 from gis.errors import BadRequest, SetupProblem
 from gis.settings import Settings
@@ -145,7 +146,7 @@ def _load_everything(
     # Two threads: the server spends most of the time, generating the next table goes on meanwhile.
     with ThreadPoolExecutor(2) as pool:
         try:
-            for table in content(terrain, grids, as_of=as_of):
+            for table in content(terrain, grids, as_of=as_of, keys=make_keys(settings)):
                 for name in table.after:
                     running[name].result()
                 opened.append((table, _open(conn, table)))

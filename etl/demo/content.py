@@ -19,7 +19,9 @@ from etl.demo.lists import only_where
 from etl.demo.people import People, populate
 from etl.demo.places import Places, find_places
 from etl.demo.terrain import Terrain
+from etl.sealing import masked, seal
 from etl.transform import geometry_to_lonlat, sound_to_lonlat, to_lonlat
+from gis.access.crypt import Keys
 from gis.divisions.placing import Grids, Placement, place
 
 Objects = NDArray[np.object_]
@@ -79,8 +81,8 @@ def division_load(terrain: Terrain) -> TableLoad:
     return TableLoad("onemap.division", "divisions", "区划", columns, len(d))
 
 
-def content(terrain: Terrain, grids: Grids, *, as_of: date) -> Iterator[TableLoad]:
-    """All other tables, the slow ones first; each is generated only when it is asked for."""
+def content(terrain: Terrain, grids: Grids, *, as_of: date, keys: Keys) -> Iterator[TableLoad]:
+    """All other tables, the slow ones first; each is generated only when it is asked for. `keys` seal what is personal."""
     profile, seed = terrain.profile, terrain.profile.seed
     sizes = profile.size(terrain.scale)
     house_village = np.array([g[:12] for g in terrain.house_grid], dtype=object)
@@ -93,7 +95,7 @@ def content(terrain: Terrain, grids: Grids, *, as_of: date) -> Iterator[TableLoa
     places = find_places(terrain, seed=seed)
     yield _incidents(terrain, grids, places, sizes.incidents, as_of, seed)
     yield _simple(terrain, "onemap.building", "buildings", "房屋", terrain.buildings, {"kind": "house"})
-    yield from _people(terrain, grids, people, holder)
+    yield from _people(terrain, grids, people, holder, keys=keys)
     yield from _ground(terrain)
     facilities, resources = furnish(
         places, county=profile.code, county_name=profile.name, township_names=names, total=sizes.facilities, seed=seed
@@ -169,7 +171,9 @@ def _incidents(terrain: Terrain, grids: Grids, places: Places, count: int, as_of
     return TableLoad("onemap.incident", "incidents", "事件", columns, count)
 
 
-def _people(terrain: Terrain, grids: Grids, people: People, holder: NDArray[np.int64]) -> Iterator[TableLoad]:
+def _people(
+    terrain: Terrain, grids: Grids, people: People, holder: NDArray[np.int64], *, keys: Keys
+) -> Iterator[TableLoad]:
     h, p = people.households, people.persons
     n = len(h)
     points = _points(to_lonlat(terrain.house_point, srid=terrain.metric_srid))
@@ -184,23 +188,29 @@ def _people(terrain: Terrain, grids: Grids, people: People, holder: NDArray[np.i
         **placed(points, grids),
     }
     yield TableLoad("onemap.household", "households", "农户", households, n)
+    person_id = np.arange(1, len(p.name) + 1)
+    clear = {"name": p.name, "id_number": p.id_number, "phone": p.phone}
+    sealed = seal(keys, table="personal.person", rows=person_id, clear=clear)
     persons: dict[str, Any] = {
-        "person_id": np.arange(1, len(p.name) + 1),
+        "person_id": person_id,
         "household_id": p.household + 1,
         "is_head": p.is_head,
-        "name": p.name,
-        "id_number": p.id_number,
-        "phone": p.phone,
-        "born_on": p.born_on,
+        "born_year": p.born_on.astype("datetime64[Y]").astype(np.int64) + 1970,
+        **{name: column for name, column in sealed.items() if name != "name_key"},
+        **masked(clear),
     }
     yield TableLoad("personal.person", "persons", "家庭成员", persons, len(p.name))
     who = np.unique(holder[holder >= 0])
-    contractors: dict[str, Any] = {
-        "contractor_code": h.contractor_code[who],
+    codes = h.contractor_code[who]
+    clear = {
         "name": p.name[who],
         "id_number": p.id_number[who],
         "phone": p.phone[who],
         "witness": p.name[np.roll(who, 1)],
+    }
+    contractors: dict[str, Any] = {
+        "contractor_code": codes,
+        **seal(keys, table="personal.contractor", rows=codes, clear=clear),
     }
     yield TableLoad("personal.contractor", "contractors", "承包方", contractors, len(who))
 

@@ -101,6 +101,7 @@ def merge(
             sql.Identifier("onemap", table), sql.Identifier(column), sql.Identifier(column)
         )
         updated[table] = conn.execute(statement, values).rowcount
+    conn.execute("SELECT onemap.refresh_parcel_summary()")
     return Merger(
         into_code,
         name or str(versions[into_code][1]),

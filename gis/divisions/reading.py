@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from gis.divisions import sight
 from gis.divisions.disclosure import publishable
 from gis.divisions.naming import short_name
 from gis.divisions.summary import Figures, add
@@ -113,21 +114,19 @@ class Divisions:
         self._kept: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     def place(self, code: str | None = None) -> Place:
-        """Read one division; None is the county.
+        """Read one division; None is the county, or for somebody with a smaller scope their own part of it.
 
         Raises
         ------
         NotFound
-            When no division of that code holds today.
+            When no division of that code holds today, or it is not the asker's: both look alike.
         StoreUnavailable
             When the store is away.
         """
         with self._pool.reading() as conn:
-            code = code or self._county(conn)
-            path = conn.execute(self._sql["path"], {"code": code}).fetchall()
-            if not path:
-                raise NotFound(f"没有编码为 {code} 的区划。", next_step="回到全县，或搜索名称。")
+            path = sight.open_path(conn, code or self._county(conn))
             own = path[-1]
+            code = str(own["code"])
             figures = self._figures(conn, own)
             children = conn.execute(self._sql["children"], {"code": code}).fetchall()
             unplaced = self._unplaced(conn, figures) if own["level"] == 1 else None
@@ -146,7 +145,7 @@ class Divisions:
                 code, own["level"], short_name(own["name"], level=own["level"]), own["name"], own["parent_code"], total, _bounds(own),
                 schematic=own["boundary_status"] == "schematic", synthetic=own["synthetic"],
             ),
-            path=tuple(_step(s, beside) for s in path),
+            path=tuple(_step(s, sight.among(beside, path)) for s in path),
             children=tuple(_child(c, code, figures.get(c["code"], Figures()), monitored) for c in children),
             census={r["level"]: r["n"] for r in census},
             unplaced=unplaced,
@@ -196,14 +195,16 @@ class Divisions:
         )
 
     def _monitored(self, conn: Connection[Row], county: str) -> dict[str, Any]:
-        """Decide over the whole tree what may be shown; kept until households or divisions change."""
+        """Decide over all that the asker sees what may be shown; kept until households, divisions or the asker change."""
         version = conn.execute(self._sql["monitored_version"]).fetchone()
-        key = (county, *(version or {}).values())
+        key = (county, sight.scope(), *(version or {}).values())
         with self._lock:
             if self._kept[0] == key:
                 return self._kept[1]
         rows = conn.execute(self._sql["monitored"]).fetchall()
-        shown = dict(publishable(county, [(r["township_code"], r["village_code"], r["grid_code"], r["n"]) for r in rows]))
+        shown = dict(
+            publishable(county, [(r["township_code"], r["village_code"], r["grid_code"], r["n"]) for r in rows])
+        )
         with self._lock:
             self._kept = (key, shown)
         return shown

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pypinyin import Style, lazy_pinyin
 
+from gis.divisions import sight
 from gis.divisions.naming import short_name
 from gis.store.pool import Pool
 from gis.store.queries import load_queries
@@ -99,14 +100,21 @@ class Search:
             return []
         with self._pool.reading() as conn:
             entries = self._names(conn)
-            ranked = sorted((r, e.level, e.code, e) for e in entries if (r := rank(e, text)) is not None)
+            mine = sight.below(conn)
+            ranked = sorted(
+                (r, e.level, e.code, e) for e in entries if e.code in mine and (r := rank(e, text)) is not None
+            )
             hits = [Hit("division", e.code, e.name, e.within, e.level, e.code) for _, _, _, e in ranked[:MOST]]
             digits = text.isdigit() and text.isascii()
             # ';' sorts right after '9': the range is "starts with these digits", and the index answers it
             bound: dict[str, Any] = {"first": text, "last": text + ";", "limit": MOST, "text": text}
             if digits and len(text) >= 12 and len(hits) < MOST:
                 rows = conn.execute(self._divisions["grids_like"], bound).fetchall()
-                hits += [Hit("division", r["code"], r["name"], r["parent_name"], 4, r["code"]) for r in rows]
+                hits += [
+                    Hit("division", r["code"], r["name"], r["parent_name"], 4, r["code"])
+                    for r in rows
+                    if sight.may_open(conn, r["code"])
+                ]
             if digits and len(text) >= 9 and len(hits) < MOST:
                 names = {e.code: e.name for e in entries}
                 rows = conn.execute(self._things["parcels_like"], bound).fetchall()

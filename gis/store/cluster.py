@@ -174,7 +174,9 @@ class Cluster:
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() != 0 and folder.stat().st_uid != os.geteuid():  # the temporary folder is everybody's
-            raise SetupProblem(f"{folder} 属于别的用户。", next_step="换个位置：ONEMAP_VAR=… ./onemap up，或请它的主人删除。")
+            raise SetupProblem(
+                f"{folder} 属于别的用户。", next_step="换个位置：ONEMAP_VAR=… ./onemap up，或请它的主人删除。"
+            )
         if os.geteuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
             os.chown(folder, account.pw_uid, account.pw_gid)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INET, INTERVAL, JSONB, TIMESTAMP
 
 metadata = MetaData()
 
@@ -43,6 +43,120 @@ def _placed() -> list[Column[str]]:
     return [Column(name, Text) for name in ("grid_code", "village_code", "township_code")]
 
 
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("login", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("unit", Text),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("previous_password_hash", Text),
+    Column("password_set_at", TIMESTAMP(timezone=True)),
+    Column("password_temporary", Boolean, nullable=False, server_default=text("false")),
+    Column("totp_secret", LargeBinary),
+    Column("totp_confirmed_at", TIMESTAMP(timezone=True)),
+    Column("totp_last_step", BigInteger),
+    Column("oidc_subject", Text),
+    Column("is_demo", Boolean, nullable=False, server_default=text("false")),
+    Column("state", Text, nullable=False, server_default=text("'active'::text")),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
+    schema="access",
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", TIMESTAMP(timezone=True), nullable=False),
+    Column("account_id", BigInteger),
+    Column("login", Text),
+    Column("role", Text),
+    Column("action", Text, nullable=False),
+    Column("object_kind", Text),
+    Column("object_id", Text),
+    Column("address", INET),
+    Column("before_digest", Text),
+    Column("after_digest", Text),
+    Column("reason", Text),
+    Column("detail", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    schema="access",
+)
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    schema="access",
+)
+device = Table(
+    "device",
+    metadata,
+    Column("device_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("expires_at", TIMESTAMP(timezone=True)),
+    Column("revoked_at", TIMESTAMP(timezone=True)),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
+    schema="access",
+)
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("failure_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("login", Text, nullable=False),
+    Column("address", INET),
+    Column("at", TIMESTAMP(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    schema="access",
+)
+role = Table(
+    "role",
+    metadata,
+    Column("role", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("is_administrator", Boolean, nullable=False, server_default=text("false")),
+    schema="access",
+)
+role_permission = Table(
+    "role_permission",
+    metadata,
+    Column("role", Text, primary_key=True),
+    Column("permission", Text, primary_key=True),
+    schema="access",
+)
+scope = Table(
+    "scope",
+    metadata,
+    Column("scope_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("division_code", Text, nullable=False),
+    Column("valid_from", Date, nullable=False, server_default=text("CURRENT_DATE")),
+    Column("valid_to", Date),
+    Column("granted_by", BigInteger),
+    schema="access",
+)
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
+    Column("seen_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
+    Column("expires_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("ended_at", TIMESTAMP(timezone=True)),
+    Column("end_reason", Text),
+    Column("address", INET),
+    Column("agent", Text),
+    Column("second_factor_at", TIMESTAMP(timezone=True)),
+    Column("idle", INTERVAL, nullable=False, server_default=text("'00:30:00'::interval")),
+    Column("awaiting", Text),
+    Column("new_totp_secret", LargeBinary),
+    schema="access",
+)
 dropped_index = Table(
     "dropped_index",
     metadata,
@@ -281,6 +395,8 @@ parcel_summary = Table(
     metadata,
     Column("grid_code", Text, primary_key=True),
     Column("land_class", Text, primary_key=True),
+    Column("village_code", Text),
+    Column("township_code", Text),
     Column("parcels", Integer, nullable=False),
     Column("area_m2", DOUBLE_PRECISION, nullable=False),
     Column("pbf_parcels", Integer, nullable=False),
@@ -347,10 +463,13 @@ contractor = Table(
     "contractor",
     metadata,
     Column("contractor_code", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("id_number", Text),
-    Column("phone", Text),
-    Column("witness", Text),
+    Column("name_enc", LargeBinary, nullable=False),
+    Column("id_number_enc", LargeBinary),
+    Column("phone_enc", LargeBinary),
+    Column("witness_enc", LargeBinary),
+    Column("name_key", LargeBinary),
+    Column("id_number_key", LargeBinary),
+    Column("phone_key", LargeBinary),
     Column("load_id", BigInteger),
     schema="personal",
 )
@@ -360,10 +479,15 @@ person = Table(
     Column("person_id", BigInteger, Identity(), primary_key=True),
     Column("household_id", BigInteger, nullable=False),
     Column("is_head", Boolean, nullable=False, server_default=text("false")),
-    Column("name", Text, nullable=False),
-    Column("id_number", Text),
-    Column("phone", Text),
-    Column("born_on", Date),
+    Column("name_enc", LargeBinary, nullable=False),
+    Column("id_number_enc", LargeBinary),
+    Column("phone_enc", LargeBinary),
+    Column("name_masked", Text, nullable=False),
+    Column("id_number_masked", Text),
+    Column("phone_masked", Text),
+    Column("id_number_key", LargeBinary),
+    Column("phone_key", LargeBinary),
+    Column("born_year", SmallInteger),
     Column("load_id", BigInteger),
     schema="personal",
 )

@@ -158,3 +158,12 @@ WHERE d.level = 4 AND d.code >= %(first)s AND d.code < %(last)s ORDER BY d.code 
 
 -- version --
 SELECT coalesce((SELECT version FROM onemap.table_version WHERE table_name = 'division'), 0) AS version;
+
+-- below --
+-- Divisions of a scope and all below them, down to the villages.
+WITH RECURSIVE mine AS (
+  SELECT code, level FROM onemap.division_now WHERE code = ANY(%(codes)s)
+  UNION
+  SELECT d.code, d.level FROM onemap.division_now d JOIN mine ON d.parent_code = mine.code WHERE d.level < 4
+)
+SELECT code FROM mine;

@@ -29,7 +29,8 @@ FROM onemap.parcel WHERE false;
 
 -- stage_contractors --
 CREATE TEMP TABLE staged_contractor ON COMMIT DROP AS
-SELECT 0::bigint AS row_number, contractor_code, name, id_number, phone, witness FROM personal.contractor WHERE false;
+SELECT 0::bigint AS row_number, contractor_code, name_enc, id_number_enc, phone_enc, witness_enc, name_key, id_number_key, phone_key
+FROM personal.contractor WHERE false;
 
 -- stage_facilities --
 CREATE TEMP TABLE staged ON COMMIT DROP AS
@@ -85,18 +86,18 @@ FROM staged ORDER BY geom;
 
 -- insert_contractors --
 -- A contractor the store knows stays as it is: an import adds, it does not rewrite people.
-INSERT INTO personal.contractor (contractor_code, name, id_number, phone, witness, load_id)
-SELECT DISTINCT ON (c.contractor_code) c.contractor_code, c.name, c.id_number, c.phone, c.witness, %(load_id)s
+INSERT INTO personal.contractor (contractor_code, name_enc, id_number_enc, phone_enc, witness_enc, name_key, id_number_key, phone_key, load_id)
+SELECT DISTINCT ON (c.contractor_code) c.contractor_code, c.name_enc, c.id_number_enc, c.phone_enc, c.witness_enc, c.name_key, c.id_number_key, c.phone_key, %(load_id)s
 FROM staged_contractor c JOIN staged s USING (row_number)
 ORDER BY c.contractor_code, c.row_number
 ON CONFLICT (contractor_code) DO NOTHING;
 
 -- contractors_differ --
--- Names that differ from what is stored under the same code. The name itself is not returned.
+-- Names that differ from what is stored under the same code, by their keyed hash: no name is read.
 SELECT c.row_number, s.key, c.contractor_code
 FROM staged_contractor c JOIN staged s USING (row_number)
 JOIN personal.contractor p ON p.contractor_code = c.contractor_code
-WHERE p.name <> c.name ORDER BY c.row_number;
+WHERE p.name_key IS DISTINCT FROM c.name_key ORDER BY c.row_number;
 
 -- insert_facilities --
 INSERT INTO onemap.facility (facility_code, kind, name, capability, capacity, capacity_unit, open_hours, duty_phone,

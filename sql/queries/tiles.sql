@@ -46,7 +46,11 @@ CROSS JOIN LATERAL (
   FROM (SELECT nullif(p.land_class, '') AS land_class, sum(p.parcels) AS parcels, sum(p.area_m2) AS area_m2,
                sum(p.pbf_area_m2) AS pbf_area_m2
         FROM onemap.division_now g JOIN onemap.parcel_summary p ON p.grid_code = g.code
-        WHERE g.level = 4 AND g.parent_code = d.code GROUP BY 1) c
+        WHERE g.level = 4 AND g.parent_code = d.code
+          -- a sum only where the scope covers the whole village
+          AND ((SELECT cardinality(access.my_codes(6)) > 0) OR d.parent_code = ANY ((SELECT access.my_codes(9))::text[])
+    OR d.code = ANY ((SELECT access.my_codes(12))::text[]))
+        GROUP BY 1) c
 ) s
 WHERE d.level = 3 AND d.geom_3857 && %(box)s::geometry
 
@@ -96,6 +100,9 @@ LEFT JOIN (
   JOIN onemap.division_now g ON g.level = 4 AND g.code = c.grid_code
   GROUP BY 1
 ) s ON s.parent_code = d.code
+  -- a sum only where the scope covers the whole village
+  AND ((SELECT cardinality(access.my_codes(6)) > 0) OR d.parent_code = ANY ((SELECT access.my_codes(9))::text[])
+    OR d.code = ANY ((SELECT access.my_codes(12))::text[]))
 WHERE d.level = 3 AND d.geom_3857 && %(box)s::geometry
 
 -- households_by_village --
@@ -113,6 +120,9 @@ LEFT JOIN (
   JOIN onemap.division_now g ON g.level = 4 AND g.code = c.grid_code
   GROUP BY 1
 ) s ON s.parent_code = d.code
+  -- a sum only where the scope covers the whole village
+  AND ((SELECT cardinality(access.my_codes(6)) > 0) OR d.parent_code = ANY ((SELECT access.my_codes(9))::text[])
+    OR d.code = ANY ((SELECT access.my_codes(12))::text[]))
 WHERE d.level = 3 AND d.geom_3857 && %(box)s::geometry
 
 -- households_by_grid --

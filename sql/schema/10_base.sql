@@ -12,13 +12,14 @@ COMMENT ON SCHEMA intake IS '入库: what was loaded, by whom, from which file, 
 -- A geometry we are willing to store: valid, not empty, and every coordinate finite and inside China's
 -- bounds in longitude/latitude order. Swapped axes put a latitude (18-54) where a longitude (73-136) belongs,
 -- and NaN sorts above every number in PostgreSQL, so both fail the same comparison.
-CREATE FUNCTION onemap.is_sound(g geometry) RETURNS boolean
+CREATE FUNCTION onemap.is_sound(g public.geometry) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  -- Schema written out: a restore has no search path. (SET search_path would keep the function from being inlined.)
   SELECT g IS NULL OR (
-    NOT ST_IsEmpty(g)
-    AND ST_XMin(g) >= 73.0 AND ST_XMax(g) <= 136.0
-    AND ST_YMin(g) >= 3.0 AND ST_YMax(g) <= 54.0
-    AND ST_IsValid(g))
+    NOT public.ST_IsEmpty(g)
+    AND public.ST_XMin(g) >= 73.0 AND public.ST_XMax(g) <= 136.0
+    AND public.ST_YMin(g) >= 3.0 AND public.ST_YMax(g) <= 54.0
+    AND public.ST_IsValid(g))
 $$;
 COMMENT ON FUNCTION onemap.is_sound(geometry) IS
   'True for NULL, or a valid, non-empty EPSG:4490 geometry with finite lon/lat coordinates inside China (73-136E, 3-54N).';

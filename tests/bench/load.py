@@ -21,6 +21,7 @@ from etl.copy import copy_rows, load_table
 from etl.demo.content import content, division_load
 from etl.demo.profile import load_profile
 from etl.demo.terrain import generate
+from gis.access.crypt import make_keys
 from gis.divisions.placing import Grids, place, read_grids
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -50,7 +51,7 @@ def run(settings: Settings, *, scale: Literal["demo", "full"] = "full", quick: b
         load_table(scratch, divisions.table, divisions.columns)
         with connect(scratch, role="owner") as conn:
             grids = read_grids(conn)
-        parcels = next(content(terrain, grids, as_of=date(2026, 11, 22)))
+        parcels = next(content(terrain, grids, as_of=date(2026, 11, 22), keys=make_keys(settings)))
         columns = parcels.columns
         began = perf_counter()
         faults = validate(columns)

@@ -117,7 +117,7 @@ def tipg(settings: Settings, *, buffer: int) -> Iterator[int]:
 
 
 def _dsn(settings: Settings) -> str:
-    url = settings.url(role="reader")
+    url = settings.url(role="job")
     if settings.database_url is not None:
         return url
     # tipg's settings want a host: a socket folder goes there percent-encoded.

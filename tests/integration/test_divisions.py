@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
+from gis.access.roles import publish
 from gis.clock import today
 from gis.divisions.figures import figures_on
 from gis.divisions.merge import merge
@@ -16,13 +17,14 @@ from gis.divisions.verify import Check, DivisionRules, verify
 from gis.errors import BadInput, NotFound
 from gis.settings import Settings
 from gis.store.engine import connect
+from tests.access_store import ROLES, add_account
 from tests.integration import small_county
 
 V00, V01, V10 = "130529100200", "130529100201", "130529101200"
 
 
 def checks(settings: Settings) -> dict[str, Check]:
-    with connect(settings, role="reader") as conn:
+    with connect(settings, role="job") as conn:
         return {c.name: c for c in verify(conn, rules=DivisionRules.load(settings.data))}
 
 
@@ -84,7 +86,7 @@ def test_merged_villages_add_up_and_old_figures_stay(county: Settings) -> None:
         old = figures_on(conn, code="130529100", on_date=before)
         done = merge(conn, from_codes=[V00], into_code=V01, on_date=after, name="合村", document="示例〔2026〕1号")
     assert (done.children_moved, done.rows_updated["incident"]) == (2, 1)
-    with connect(county, role="reader") as conn:
+    with connect(county, role="job") as conn:
         assert figures_on(conn, code="130529100", on_date=before) == old
         assert [(f.name, f.incidents) for f in old] == [("村00", 1), ("村01", 1)]
         new = figures_on(conn, code="130529100", on_date=after)
@@ -105,7 +107,7 @@ def test_merged_townships_carry_their_villages(county: Settings) -> None:
     assert done.children_moved == 2
     found = checks(county)
     assert [c.name for c in found.values() if c.verdict == "fault"] == []
-    with connect(county, role="reader") as conn:
+    with connect(county, role="job") as conn:
         assert conn.execute("SELECT count(*) FROM incident WHERE township_code = '130529100'").fetchone() == (3,)
 
 
@@ -128,7 +130,7 @@ def test_an_impossible_merger_is_refused(
 
 
 def test_figures_of_an_unknown_division_are_an_error(county: Settings) -> None:
-    with connect(county, role="reader") as conn, pytest.raises(NotFound):
+    with connect(county, role="job") as conn, pytest.raises(NotFound):
         figures_on(conn, code="130528", on_date=date(2026, 11, 1))
 
 
@@ -137,7 +139,7 @@ def test_border_points_have_one_owner_in_sql_and_in_bulk(county: Settings) -> No
     xs = [115.0 + 0.005 * i for i in range(-1, 10)]
     ys = [37.2 + 0.005 * j for j in range(-1, 6)]
     points = np.array([shapely.Point(round(x, 3), round(y, 3)) for x in xs for y in ys], dtype=object)
-    with connect(county, role="reader") as conn:
+    with connect(county, role="job") as conn:
         bulk = place(points, read_grids(conn)).grid
         one_by_one = [
             conn.execute("SELECT onemap.grid_at(ST_GeomFromText(%s, 4490))", [p.wkt]).fetchone() for p in points
@@ -149,7 +151,11 @@ def test_border_points_have_one_owner_in_sql_and_in_bulk(county: Settings) -> No
 
 
 def test_a_row_is_placed_when_written_and_a_forged_code_is_overwritten(county: Settings) -> None:
+    with connect(county, role="owner") as conn:
+        publish(conn, ROLES)
+    account = add_account(county, "planner.a", scope="130529100")
     with connect(county, role="app") as conn:
+        conn.execute("SELECT set_config('onemap.principal', %s, true)", [str(account)])
         conn.execute(
             "INSERT INTO incident (case_no, item_code, channel, title, reported_at, status, township_code, grid_code, geom) VALUES "
             "('F1', '101', 'web', '坑', now(), 'reported', '130529101', '130529101200001', ST_SetSRID(ST_Point(115.005, 37.205), 4490))"

@@ -13,6 +13,7 @@ from psycopg import sql
 from etl.importing import Options, import_file, store_transaction
 from etl.report import NothingLoaded, Report
 from etl.undoing import undo_load
+from gis.access.crypt import load_keys
 from gis.errors import BadInput
 from gis.settings import ROOT, Settings
 from gis.store.engine import connect
@@ -90,6 +91,11 @@ def field_layer(n: int) -> tuple[list[shapely.Polygon], dict[str, list[object]]]
     }
 
 
+def opened(settings: Settings, code: str, field: str, sealed: bytes) -> str:
+    """A contractor's field in the clear."""
+    return load_keys(settings).decrypt(bytes(sealed), table="personal.contractor", row=code, field=field)
+
+
 def test_gbk_zip_with_14_duplicates_and_3_bow_ties(county: Settings, tmp_path: Path) -> None:
     shapes, fields = field_layer(200)
     for i in (10, 11, 12):
@@ -118,9 +124,13 @@ def test_gbk_zip_with_14_duplicates_and_3_bow_ties(county: Settings, tmp_path: P
     assert rows(
         county, "SELECT count(*) FROM onemap.parcel WHERE to_jsonb(parcel)::text ~ '张三|李四五|欧阳娜娜|13052919900'"
     ) == [(0,)]
-    assert rows(county, "SELECT name, id_number FROM personal.contractor ORDER BY contractor_code LIMIT 1") == [
-        ("张三", "130529199001000000")
-    ]
+    [(code, sealed_name, sealed_number)] = rows(
+        county,
+        "SELECT contractor_code, name_enc, id_number_enc FROM personal.contractor ORDER BY contractor_code LIMIT 1",
+    )
+    assert "张三".encode() not in bytes(sealed_name)
+    assert opened(county, code, "name", sealed_name) == "张三"
+    assert opened(county, code, "id_number", sealed_number) == "130529199001000000"
     [(properties, wkb)] = rows(county, "SELECT properties, geom_wkb FROM intake.quarantine WHERE row_number = 11")
     assert properties["CBFMC"] == "李四五"
     assert apart(shapely.from_wkb(wkb), reproject([bow_tie(10)], 4526)[0]) < 1e-6
@@ -353,7 +363,8 @@ def test_contractors_known_before_are_not_rewritten(county: Settings, tmp_path: 
     )
     assert [(r.code, r.rows) for r in report.warnings] == [("contractor_differs", 1)]
     assert "张三" not in str(report)
-    assert rows(county, "SELECT name, load_id FROM personal.contractor") == [("张三", 1)]
+    [(sealed, load_id)] = rows(county, "SELECT name_enc, load_id FROM personal.contractor")
+    assert (opened(county, code, "name", sealed), load_id) == ("张三", 1)
     with store_transaction(county) as conn:
         assert undo_load(conn, 1)["承包方"] == 0  # the second load's parcel still names him
     with store_transaction(county) as conn:

@@ -97,7 +97,8 @@ def test_the_app_owns_nothing(module_store: Settings) -> None:
             "WHERE r.rolname IN ('onemap_app', 'onemap_reader', 'onemap_job')"
         ).fetchone()
         privileged = conn.execute(
-            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'onemap%' AND (rolsuper OR rolbypassrls OR rolcreaterole)"
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'onemap%' AND (rolsuper OR rolcreaterole "
+            "OR rolbypassrls AND rolname NOT IN ('onemap_owner', 'onemap_job'))"
         ).fetchall()
     assert owned == (0,)
     assert privileged == []
@@ -107,11 +108,11 @@ def test_every_object_has_a_comment(module_store: Settings) -> None:
     with connect(module_store, role="owner") as conn:
         tables = conn.execute(
             "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname IN ('onemap', 'personal', 'intake') AND c.relkind IN ('r', 'v', 'm') "
+            "WHERE n.nspname IN ('onemap', 'personal', 'intake', 'access') AND c.relkind IN ('r', 'v', 'm') "
             "AND obj_description(c.oid, 'pg_class') IS NULL"
         ).fetchall()
         functions = conn.execute(
             "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-            "WHERE n.nspname = 'onemap' AND obj_description(p.oid, 'pg_proc') IS NULL"
+            "WHERE n.nspname IN ('onemap', 'access') AND obj_description(p.oid, 'pg_proc') IS NULL"
         ).fetchall()
     assert (tables, functions) == ([], [])

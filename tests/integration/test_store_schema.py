@@ -84,7 +84,7 @@ def test_tables_mirror_the_database(cluster: Settings, template: str) -> None:
     reflected = MetaData()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy skips the exclusion constraint and says so
-        for schema in ("onemap", "personal", "intake"):
+        for schema in ("onemap", "personal", "intake", "access"):
             reflected.reflect(engine, schema=schema)
     engine.dispose()
     assert sorted(metadata.tables) == sorted(reflected.tables)

@@ -14,8 +14,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.app import create_app
-from dashboard.http.gate import Gate
-from dashboard.http.protect import PREFIXES, Protection, protect
+from dashboard.http.protect import Protection
 from gis.access import accounts, scopes
 from gis.access.crypt import make_keys
 from gis.access.roles import Roles, publish
@@ -26,15 +25,6 @@ from tests.scratch_county import Scratch, build_scratch
 
 PASSWORD = "Nongtian-2026-tu"
 OURS = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
-# Not in sql/ yet; the order in which they must be run.
-_DRAFTS = (
-    "80_access",
-    "85_access_sign_in",
-    "86_access_administration",
-    "90_personal",
-    "91_access_reveal",
-    "30_access_grants",
-)
 
 
 @dataclass
@@ -60,30 +50,6 @@ class County:
             return cursor.fetchall() if cursor.description else []
 
 
-def add_access(settings: Settings) -> None:
-    """Run the drafts of the access schema where the schema is not in sql/ yet."""
-    with connect(settings, role="owner") as conn:
-        there = conn.execute("SELECT to_regnamespace('access') IS NOT NULL").fetchone()
-        if there and there[0]:
-            return
-        for name in _DRAFTS:
-            path = settings.var / "draft" / f"{name}.sql"
-            if path.exists():
-                conn.execute(path.read_text(encoding="utf-8"))  # type: ignore[arg-type]
-
-
-def compose(settings: Settings) -> FastAPI:
-    """Return the app behind its gate: as `create_app` makes it, or put together here while it does not yet."""
-    server = create_app(settings)
-    if not hasattr(server.state, "protection"):
-        protection = server.state.protection = protect(settings)
-        server.include_router(protection.router)
-        outermost = next(m for m in server.user_middleware if "elsewhere" in m.kwargs)
-        outermost.kwargs["elsewhere"] = (*outermost.kwargs["elsewhere"], *PREFIXES)
-        server.add_middleware(Gate, **protection.options(settings, csp=outermost.kwargs["csp"]))
-    return server
-
-
 @pytest.fixture(scope="module")
 def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[County]:
     """A county of two townships; every role has an account, the password is PASSWORD."""
@@ -92,7 +58,6 @@ def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
         update={"personal_key_file": key, "require_second_factor": False, "production": True}
     )
     make_keys(settings)
-    add_access(settings)
     scratch = build_scratch(settings, townships=2, villages=2, grids=2, strips=4)
     roles, rules = Roles.load(settings.data), AccessRules.load(settings.data)
     level = {
@@ -112,7 +77,7 @@ def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
             numbers[role.id] = made
             if code := level.get(role.level):
                 scopes.grant(conn, account_id=made, division_code=code, reason="测试")
-    server = compose(settings)
+    server = create_app(settings)
     made_county = County(settings, scratch, server, roles, numbers)
     with TestClient(server, client=("127.0.0.1", 5000), follow_redirects=False) as opened:
         opened.close()

@@ -11,8 +11,9 @@ import uvicorn
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboard.app import create_app
 from tests.e2e.browser import free_port
-from tests.security.conftest import County, compose
+from tests.security.conftest import County
 
 
 class _Noting:
@@ -38,7 +39,7 @@ def live(county: County, *, seen: list[tuple[str, str | None]] | None = None) ->
     seen : list or None
         Filled with path and role of every request that came through the gate.
     """
-    app = compose(county.settings)
+    app = create_app(county.settings)
     # Just behind the gate, which is the outermost.
     app.user_middleware.insert(1, Middleware(_Noting, seen=seen if seen is not None else []))
     port = free_port()

@@ -31,10 +31,6 @@ TABLES = {
     "resource": "resource_id::text", "household": "household_id::text", "incident": "incident_id::text",
     "alert": "alert_id::text",
 }  # fmt: skip
-_DRAFTS = (
-    "10_is_sound", "80_access", "85_access_sign_in", "86_access_administration", "90_personal", "91_access_reveal", "20_rows",
-    "30_access_grants",
-)  # fmt: skip
 _MORE = """
 INSERT INTO onemap.resource (resource_code, kind, name, grid_code, village_code, township_code, geom)
 SELECT 'R' || facility_id, 'patrol', '巡逻队' || facility_id, grid_code, village_code, township_code, geom FROM onemap.facility;
@@ -73,26 +69,6 @@ class Secured:
                 conn.execute("SELECT set_config('onemap.principal', %s, true)", [str(who.account_id)])
             yield conn
             conn.rollback()
-
-
-def secure(settings: Settings) -> None:
-    """Bring an empty store's schema under row-level security, from the drafts while they are not in sql/."""
-    with connect(settings, role="owner") as conn:
-        if conn.execute("SELECT to_regnamespace('access') IS NULL").fetchone() == (True,):
-            drafts = ROOT / "var" / "draft"
-            summary = (drafts / "30_parcel_summary.txt").read_text(encoding="utf-8")
-            conn.execute("DROP TABLE onemap.parcel_summary; DROP FUNCTION onemap.refresh_parcel_summary()")
-            conn.execute(summary.encode())
-            conn.execute(
-                "CREATE TRIGGER parcel_summary_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON onemap.parcel_summary "
-                "FOR EACH STATEMENT EXECUTE FUNCTION onemap.bump_version(); "
-                "REVOKE ALL ON FUNCTION onemap.refresh_parcel_summary() FROM PUBLIC; "
-                "GRANT SELECT ON onemap.parcel_summary TO onemap_app, onemap_reader, onemap_job; "
-                "GRANT INSERT, UPDATE, DELETE ON onemap.parcel_summary TO onemap_job"
-            )
-            for name in _DRAFTS:
-                conn.execute((drafts / f"{name}.sql").read_bytes())
-    administer(settings)
 
 
 def _people(conn: Connection[Any], scratch: Scratch) -> dict[str, Principal]:
@@ -145,7 +121,6 @@ def template_fixture(cluster: Settings, template: str) -> Iterator[Secured]:
     create_database(cluster, name=name, template=template)
     settings = cluster.model_copy(update={"db_name": name})
     try:
-        secure(settings)
         scratch = build_scratch(settings)
         with connect(settings, role="owner") as conn:
             conn.execute(_MORE)

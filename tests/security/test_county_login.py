@@ -8,11 +8,12 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from dashboard.app import create_app
 from gis.access import accounts
 from gis.access.rules import AccessRules
 from gis.store.engine import connect
 from tests.integration.oidc_server import CLIENT, SECRET, serving
-from tests.security.conftest import County, compose
+from tests.security.conftest import County
 
 pytestmark = pytest.mark.db
 
@@ -26,7 +27,7 @@ def test_there_and_back(county: County) -> None:
             update={"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET,
                     "oidc_login_claim": "preferred_username"}
         )  # fmt: skip
-        app = compose(settings)
+        app = create_app(settings)
         with TestClient(app, follow_redirects=False, client=("10.8.8.8", 1)) as client:
             assert "用县统一身份登录" in client.get("/login").text
 

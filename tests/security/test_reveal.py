@@ -8,11 +8,12 @@ import pyotp
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.app import create_app
 from gis.access import accounts, devices
 from gis.access.crypt import load_keys
 from gis.access.rules import AccessRules
 from gis.store.engine import connect
-from tests.security.conftest import OURS, PASSWORD, County, browser, compose, sign_in
+from tests.security.conftest import OURS, PASSWORD, County, browser, sign_in
 
 pytestmark = pytest.mark.db
 CANARY = "130529198001019876"
@@ -117,7 +118,7 @@ def test_a_second_factor_is_bound_asked_for_and_used_once(county: County) -> Non
             reason="测试",
         )
     strict = county.settings.model_copy(update={"require_second_factor": True})
-    app = compose(strict)
+    app = create_app(strict)
     with TestClient(app, follow_redirects=False, client=("10.9.9.9", 1)) as client:
         assert sign_in(client, "second").headers["location"] == "/login/code?next=/"
         assert client.get("/_dash-layout").status_code == 401, "half-way in is not in"
