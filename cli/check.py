@@ -104,12 +104,20 @@ def definition_faults(settings: Settings) -> list[str]:
 
 def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
     """Which function validates which file or folder of data/."""
+    from dashboard.http.ratelimit import read_limits as read_rates
+    from dashboard.http.routes import read_routes
     from etl.demo.lists import shape
     from etl.demo.profile import load_profile
     from etl.limits import read_limits
     from etl.mapping import read_mapping
+    from gis.access.roles import Roles
+    from gis.access.rules import AccessRules
     from gis.divisions.verify import DivisionRules
     from gis.tiles.service import TileService
+
+    def read_limits_of_requests(path: Path) -> object:
+        routes = read_routes(settings.data / "access" / "routes.toml", permissions=Roles.load(settings.data).sentences)
+        return read_rates(path, kinds={rule.rate for rule in routes.rules})
 
     def layers(_: Path) -> object:
         return TileService(settings)  # reads and validates every layer at once
@@ -120,7 +128,11 @@ def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
         "imports/limits.toml": lambda _: read_limits(settings.data),
         "imports/*": lambda path: read_mapping(settings.data, path.stem),
         "layers/*": layers,
+        "access/routes.toml": lambda path: read_routes(path, permissions=Roles.load(settings.data).sentences),
+        "roles.toml": lambda _: Roles.load(settings.data),
+        "rules/access.toml": lambda _: AccessRules.load(settings.data),
         "rules/divisions.toml": lambda _: DivisionRules.load(settings.data),
+        "rules/rates.toml": read_limits_of_requests,
     }
 
 

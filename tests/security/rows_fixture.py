@@ -19,7 +19,6 @@ from psycopg import Connection
 from gis.access.principal import Principal
 from gis.access.roles import Roles, publish
 from gis.settings import ROOT, Settings
-from gis.store.administration import administer
 from gis.store.engine import connect
 from gis.store.migrate import create_database, drop_database
 from tests.scratch_county import Scratch, build_scratch
