@@ -43,7 +43,11 @@ def seal(keys: Keys, *, table: str, rows: Column, clear: Mapping[str, Column]) -
 
 def masked(clear: Mapping[str, Column]) -> dict[str, NDArray[np.object_]]:
     """Return ``<field>_masked`` columns: 张*明, 130529********1234, 138****5678."""
-    masks: dict[str, Callable[[str | None], str | None]] = {"name": mask_name, "id_number": mask_id_number, "phone": mask_phone}
+    masks: dict[str, Callable[[str | None], str | None]] = {
+        "name": mask_name,
+        "id_number": mask_id_number,
+        "phone": mask_phone,
+    }
     return {
         f"{field}_masked": _objects([masks[field](None if v is None else str(v)) for v in values])
         for field, values in clear.items()

@@ -25,6 +25,7 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--use-gl=angle", "-
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 # SwiftShader reads its pictures back and says so; that is about this machine, not about the page.
 _ABOUT_THE_MACHINE = ("GPU stall due to ReadPixels", "GL Driver Message")
+Session = dict[str, str]  # a cookie as `tests.commander.cookie` returns it
 
 
 @dataclass
@@ -92,9 +93,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched(browser: Browser, base: str, *, width: int = 1440, height: int = 900, **context: Any) -> Iterator[Watched]:
-    """Open a fresh context with one page that is watched."""
+def watched(
+    browser: Browser, base: str, *, width: int = 1440, height: int = 900, session: Session | None = None, **context: Any
+) -> Iterator[Watched]:
+    """Open a fresh context with one page that is watched; `session`: the cookie of somebody who signed in before."""
     fresh = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN", **context)
+    if session is not None:
+        fresh.add_cookies([session])  # type: ignore[list-item]
     page = fresh.new_page()
     seen = Watched(page, base)
     page.on(
@@ -138,9 +143,10 @@ class Served:
 
 @contextmanager
 def serving(settings: Settings, *, port: int | None = None) -> Iterator[Served]:
-    """Serve in a process of its own, until it answers; stop it afterwards."""
+    """Serve in a process of its own, until it answers; stop it afterwards. Nobody is asked for a second factor."""
     port = port or free_port()
-    env = os.environ | {"ONEMAP_DB_NAME": settings.db_name, "ONEMAP_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    env = os.environ | {"ONEMAP_DB_NAME": settings.db_name, "ONEMAP_PORT": str(port), "PYTHONPATH": str(ROOT),
+                        "ONEMAP_REQUIRE_SECOND_FACTOR": "false"}  # fmt: skip
     code = "from gis.settings import Settings; from dashboard.serve import serve; serve(Settings())"
     process = subprocess.Popen([sys.executable, "-c", code], env=env, cwd=ROOT)
     base = f"http://127.0.0.1:{port}"

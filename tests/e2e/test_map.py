@@ -13,7 +13,8 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, expect
 
 from gis.settings import Settings
-from tests.e2e.browser import CHROMIUM, Served, Watched, chromium, free_port, serving, watched
+from tests.commander import cookie, enrol
+from tests.e2e.browser import CHROMIUM, Served, Session, Watched, chromium, free_port, serving, watched
 from tests.scratch_county import Scratch, build_scratch
 
 pytestmark = [
@@ -39,7 +40,9 @@ PARCEL_IN_SIGHT = """() => {
 
 @pytest.fixture(scope="module")
 def made(module_store: Settings) -> Scratch:
-    return build_scratch(module_store, townships=3, villages=3, grids=2, strips=14)
+    scratch = build_scratch(module_store, townships=3, villages=3, grids=2, strips=14)
+    enrol(module_store)
+    return scratch
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,15 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def session(server: Served) -> Session:
+    # One for the module: the gate counts attempts to sign in.
+    return cookie(server.base)
+
+
 @pytest.fixture
-def seen(browser: Browser, server: Served) -> Iterator[Watched]:
-    with watched(browser, server.base) as opened:
+def seen(browser: Browser, server: Served, session: Session) -> Iterator[Watched]:
+    with watched(browser, server.base, session=session) as opened:
         yield opened
         assert opened.foreign == []
         assert opened.console == []
@@ -221,10 +230,9 @@ def test_a_code_that_is_not_in_use_is_said_with_a_way_out(seen: Watched) -> None
     expect(page.locator("#figures h1")).to_have_text("测试县")
 
 
-def test_a_phone_has_a_map_and_a_sheet(browser: Browser, server: Served, made: Scratch) -> None:
-    with watched(
-        browser, server.base, width=390, height=844, has_touch=True, is_mobile=True, device_scale_factor=2
-    ) as seen:
+def test_a_phone_has_a_map_and_a_sheet(browser: Browser, server: Served, session: Session, made: Scratch) -> None:
+    phone = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    with watched(browser, server.base, width=390, height=844, session=session, **phone) as seen:
         seen.open("/")
         page = seen.page
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -241,8 +249,8 @@ def test_a_phone_has_a_map_and_a_sheet(browser: Browser, server: Served, made: S
         assert seen.console == []
 
 
-def test_a_tablet_folds_both_panels_into_drawers(browser: Browser, server: Served) -> None:
-    with watched(browser, server.base, width=1024, height=768) as seen:
+def test_a_tablet_folds_both_panels_into_drawers(browser: Browser, server: Served, session: Session) -> None:
+    with watched(browser, server.base, width=1024, height=768, session=session) as seen:
         seen.open("/")
         page = seen.page
         expect(page.locator("#left")).to_be_hidden()
@@ -254,10 +262,10 @@ def test_a_tablet_folds_both_panels_into_drawers(browser: Browser, server: Serve
 
 
 def test_an_absent_server_is_said_and_the_page_recovers(
-    browser: Browser, module_store: Settings, made: Scratch
+    browser: Browser, module_store: Settings, session: Session, made: Scratch
 ) -> None:
     port = free_port()
-    with serving(module_store, port=port) as first, watched(browser, first.base) as seen:
+    with serving(module_store, port=port) as first, watched(browser, first.base, session=session) as seen:
         seen.open("/")
         page = seen.page
         first.process.terminate()
