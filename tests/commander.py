@@ -39,8 +39,8 @@ def enrol(settings: Settings) -> Principal:
     return Principal(account, LOGIN, "测试指挥员", role.id, role.name, (county[0],), frozenset(role.permissions))
 
 
-def sign_in(client: Any, *, origin: str) -> str:
-    """Sign the commander in over HTTP and return the session's token; `client` keeps the cookie.
+def sign_in(client: Any, *, origin: str, login: str = LOGIN, password: str = PASSWORD) -> str:
+    """Sign the commander, or another account, in over HTTP and return the session's token; `client` keeps the cookie.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def sign_in(client: Any, *, origin: str) -> str:
     origin : str
         ``http://127.0.0.1:8050``: the gate refuses a form that comes from elsewhere.
     """
-    form = {"login": LOGIN, "password": PASSWORD, "next": "/"}
+    form = {"login": login, "password": password, "next": "/"}
     answer = client.post(f"{origin}/login", data=form, headers={"Origin": origin}, follow_redirects=False)
     assert answer.status_code == 303, answer.text[:300]
     return str(client.cookies.get(COOKIE))

@@ -14,6 +14,26 @@ from gis.store.cluster import Cluster
 from gis.store.migrate import apply_schema, create_database, drop_database, schema_files
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the private cluster once, before any worker asks for it."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    settings = Settings()
+    if settings.database_url is None:
+        private = Cluster(settings)
+        private.create()
+        session.config.stash[_STARTED] = private.start()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the cluster when this run started it."""
+    if session.config.stash.get(_STARTED, False):
+        Cluster(Settings()).stop()
+
+
+_STARTED = pytest.StashKey[bool]()
+
+
 def _template_name(settings: Settings) -> str:
     text = b"".join(p.read_bytes() for p in schema_files(settings.sql))
     return "tmpl_" + sha256(text).hexdigest()[:12]
@@ -21,13 +41,8 @@ def _template_name(settings: Settings) -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> Settings:
-    """Settings of a running server (started when needed; left running for the next run)."""
-    settings = Settings()
-    if settings.database_url is None:
-        private = Cluster(settings)
-        private.create()
-        private.start()
-    return settings
+    """Settings of the running server."""
+    return Settings()
 
 
 @pytest.fixture(scope="session")
