@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gis.access import accounts, scopes
-from gis.access.demo import demo_password, disable_demo_accounts, make_demo_accounts
+from gis.access.demo import TOWNSHIP, demo_password, disable_demo_accounts, make_demo_accounts
 from gis.access.roles import Roles, publish
 from gis.access.rules import AccessRules
 from gis.errors import BadRequest
@@ -58,7 +58,7 @@ def matrix(as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] 
 
 @app.command()
 def demo(
-    township: Annotated[str | None, typer.Option(help="演示账号所在的乡镇编码；不填取第一个")] = None,
+    township: Annotated[str, typer.Option(help="演示账号所在的乡镇编码；没有这个乡镇就取第一个")] = TOWNSHIP,
     disable: Annotated[bool, typer.Option("--disable", help="停用全部演示账号（正式运行前）")] = False,
 ) -> None:
     """建立并列出演示账号。例：./onemap access demo --township 130529200"""

@@ -24,7 +24,6 @@ from gis.store.migrate import create_database, migrate
 
 BUILD_SPACE_MB = {"demo": 1500, "full": 4000}  # measured: a demo store takes 0.6 GB, a full one 2.1 GB, WAL up to 1 GB
 _GRACE_S = 20
-DEMO_TOWNSHIP = "130529200"  # 堤村乡: the demo accounts below the county work here, where it exists
 
 
 def web_record(settings: Settings) -> Path:
@@ -102,7 +101,7 @@ def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
     """Roles, keys and, unless this is production, the demo accounts; returns the settings to serve with."""
     from gis.access.audit_head import remember
     from gis.access.crypt import make_keys
-    from gis.access.demo import demo_password, make_demo_accounts, refuse_demo_in_production
+    from gis.access.demo import TOWNSHIP, demo_password, make_demo_accounts, refuse_demo_in_production
     from gis.access.roles import Roles, publish
     from gis.access.rules import AccessRules
 
@@ -114,7 +113,7 @@ def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
         remember(settings, conn)
     if settings.production:
         return settings
-    made = make_demo_accounts(settings, roles=roles, rules=AccessRules.load(settings.data), township=DEMO_TOWNSHIP)
+    made = make_demo_accounts(settings, roles=roles, rules=AccessRules.load(settings.data), township=TOWNSHIP)
     progress(f"演示账号：{'、'.join(f'{a.login}（{a.role_name}）' for a in made)}")
     progress(
         f"演示密码：{demo_password(settings)}（登录页上点一下就填好；正式运行设 ONEMAP_PRODUCTION=true，演示账号会被拒绝）"

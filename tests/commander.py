@@ -18,25 +18,31 @@ LOGIN, PASSWORD = "test.commander", "Nongtian-2026-tu"
 COOKIE = "onemap_session"
 
 
-def enrol(settings: Settings) -> Principal:
-    """Publish the roles, make the keys, and give the store's county a commander; harmless to repeat."""
+def enrol(settings: Settings, *, login: str = LOGIN, password: str | None = PASSWORD) -> Principal:
+    """Publish the roles, make the keys, and give the store's county a commander; harmless to repeat.
+
+    Parameters
+    ----------
+    password : str or None
+        None: nobody can sign in as this account, for a bench on a store that people use.
+    """
     roles, rules = Roles.load(settings.data), AccessRules.load(settings.data)
     make_keys(settings)
     with connect(settings, role="owner") as conn:
         publish(conn, roles)
-        row = conn.execute("SELECT account_id FROM access.account WHERE login = %s", [LOGIN]).fetchone()
+        row = conn.execute("SELECT account_id FROM access.account WHERE login = %s", [login]).fetchone()
         county = conn.execute("SELECT code FROM onemap.division_now WHERE level = 1").fetchone()
         assert county is not None
         if row is None:
             account = accounts.add(
-                conn, login=LOGIN, display_name="测试指挥员", role="commander", rules=rules, unit="测试",
-                password=PASSWORD, temporary=False, reason="测试",
+                conn, login=login, display_name="测试指挥员", role="commander", rules=rules, unit="测试",
+                password=password, temporary=False, reason="测试",
             )  # fmt: skip
             scopes.grant(conn, account_id=account, division_code=county[0], reason="测试")
         else:
             account = row[0]
     role = roles.by_id["commander"]
-    return Principal(account, LOGIN, "测试指挥员", role.id, role.name, (county[0],), frozenset(role.permissions))
+    return Principal(account, login, "测试指挥员", role.id, role.name, (county[0],), frozenset(role.permissions))
 
 
 def sign_in(client: Any, *, origin: str, login: str = LOGIN, password: str = PASSWORD) -> str:

@@ -157,6 +157,8 @@
       requestAnimationFrame(() => {
         if (mark) mark.shown = performance.now();
         document.documentElement.setAttribute("data-seq", scene.seq);
+        const crumbs = document.getElementById("crumbs");
+        crumbs.scrollLeft = crumbs.scrollWidth; // on a phone the line is too short: where one is, not where one came from
         const gl = onemap.map.gl;
         if (gl && onemap.map.ready) gl.triggerRepaint(); // "idle" follows, even where nothing changed
       });

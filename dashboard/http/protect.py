@@ -127,7 +127,7 @@ def demo_lines(settings: Settings, door: Door, roles: Roles) -> list[DemoLine]:
         return []
     password = demo.demo_password(settings)
     with door.begin_unknown() as conn:
-        plan = demo.planned(conn, roles=roles)
+        plan = demo.planned(conn, roles=roles, township=demo.TOWNSHIP)
         names = division_names(conn, [one.division_code for one in plan if one.division_code])
     return [DemoLine(one.login, password, one.role_name, names.get(one.division_code or "", "")) for one in plan]
 

@@ -18,6 +18,7 @@ from gis.errors import SetupProblem
 from gis.settings import Settings
 from gis.store.engine import connect
 
+TOWNSHIP = "130529200"  # 堤村乡: where the demo accounts below the county work; elsewhere the county's first township
 _LEVELS = {"county": 1, "township": 2, "village": 3, "grid": 4}
 
 
@@ -55,7 +56,7 @@ def demo_password(settings: Settings) -> str:
 
 
 def planned(conn: Connection[Any], *, roles: Roles, township: str | None = None) -> list[DemoAccount]:
-    """One account a role, with a division of the role's level: those of `township`, or the first ones of the county."""
+    """One account a role, with a division of the role's level: those of `township`, or of the county's first one."""
     codes = {r["level"]: r["code"] for r in rows(conn, "demo_divisions", {"township": township})}
     return [
         DemoAccount(role.id.replace("_", "."), role.id, role.name, codes.get(_LEVELS.get(role.level, 0)))

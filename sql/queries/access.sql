@@ -103,9 +103,11 @@ SELECT access.device_revoke(%s, %s);
 SELECT verdict, ciphertext FROM access.reveal(%(kind)s, %(id)s, %(field)s, %(reason)s, %(address)s, %(shortest)s, %(per_day)s);
 
 -- demo_divisions --
--- One division of each level that holds people: the county, and the township, village and grid asked for or the first ones.
+-- One division of each level: the county; the township asked for, or the first one where there is none of that code; the
+-- first village and grid of it.
 SELECT level, min(code) AS code FROM onemap.division_now
-WHERE level = 1 OR code LIKE coalesce(%(township)s, '') || '%%' GROUP BY level ORDER BY level;
+WHERE level = 1 OR code LIKE coalesce((SELECT code FROM onemap.division_now WHERE level = 2 AND code = %(township)s), '') || '%%'
+GROUP BY level ORDER BY level;
 
 -- demo_accounts --
 SELECT login FROM access.account WHERE is_demo AND state = 'active' ORDER BY login;

@@ -204,7 +204,7 @@ def _tipg(tile: Tile) -> str:
 
 def _area(settings: Settings) -> tuple[tuple[float, float, float, float], int]:
     """Bounds of the county in degrees (west, south, east, north), and how many parcels the store holds."""
-    with connect(settings, role="app") as conn:
+    with connect(settings, role="job") as conn:
         box = conn.execute(
             "SELECT ST_XMin(e), ST_YMin(e), ST_XMax(e), ST_YMax(e) FROM (SELECT ST_Extent(geom) AS e "
             "FROM onemap.division_now WHERE level = 1) x"
@@ -221,7 +221,7 @@ def _sample(settings: Settings, area: tuple[float, float, float, float], z: int,
     """Tiles of one zoom that touch the county (not only its box), the same ones every time."""
     west, south, east, north = area
     found = list(tiles_over(west=west, south=south, east=east, north=north, z=z))
-    with connect(settings, role="app") as conn:
+    with connect(settings, role="job") as conn:
         rows = conn.execute(
             "SELECT x, y FROM unnest(%s::int[], %s::int[]) AS t(x, y) WHERE EXISTS (SELECT FROM onemap.division_now d "
             "WHERE d.level = 1 AND ST_Intersects(d.geom_3857, ST_TileEnvelope(%s, x, y))) ORDER BY x, y",

@@ -117,6 +117,8 @@ def test_up_serves_ctrl_c_stops_everything_and_a_second_up_finds_the_county(inst
     process.send_signal(signal.SIGINT)
     text, _ = process.communicate(timeout=30)
     assert "就绪" in text
+    assert "演示账号：commander" in text
+    assert "演示密码：" in text
     assert not installation.answers()
     assert not installation.database_alive()
 

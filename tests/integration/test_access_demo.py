@@ -52,6 +52,13 @@ def test_a_township_can_be_chosen(city: Settings) -> None:
     }  # fmt: skip
 
 
+def test_a_township_the_county_does_not_have_leaves_nobody_without_a_scope(city: Settings) -> None:
+    made = make_demo_accounts(city, roles=a.ROLES, rules=a.RULES, township="999999999")
+    assert {d.role: d.division_code for d in made if d.role in ("planner", "village_cadre", "grid_member")} == {
+        "planner": "130529100", "village_cadre": "130529100200", "grid_member": "130529100200001",
+    }  # fmt: skip
+
+
 def test_a_second_start_changes_nothing(city: Settings, tmp_path: Path) -> None:
     make_demo_accounts(city, roles=a.ROLES, rules=a.RULES)
     with connect(city, role="owner") as conn:

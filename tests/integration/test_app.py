@@ -16,28 +16,48 @@ from starlette.testclient import TestClient
 from dashboard.app import create_app
 from dashboard.callbacks.offload import Callbacks
 from dashboard.callbacks.place import OUTPUTS
+from dashboard.http.protect import Protection
+from gis.access.principal import Principal, current
 from gis.divisions.reading import Divisions
 from gis.divisions.search import Search
 from gis.settings import Settings
 from gis.store.pool import Pool
+from tests.commander import COOKIE, enrol, sign_in
 from tests.scratch_county import Scratch, build_scratch
 
 pytestmark = pytest.mark.db
+ORIGIN = "http://127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def county(module_store: Settings) -> tuple[Settings, Scratch]:
-    return module_store, build_scratch(module_store)
+def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Scratch]:
+    key = tmp_path_factory.mktemp("keys") / "personal.key"
+    settings = module_store.model_copy(update={"personal_key_file": key, "require_second_factor": False})
+    return settings, build_scratch(settings)
 
 
 @pytest.fixture(scope="module")
-def client(county: tuple[Settings, Scratch]) -> Iterator[TestClient]:
-    with TestClient(create_app(county[0]), base_url="http://127.0.0.1") as client:
+def commander(county: tuple[Settings, Scratch]) -> Principal:
+    return enrol(county[0])
+
+
+@pytest.fixture
+def asking(commander: Principal) -> Iterator[None]:
+    """The commander asks, where no gate stands in front."""
+    holder = current.set(commander)
+    yield
+    current.reset(holder)
+
+
+@pytest.fixture(scope="module")
+def client(county: tuple[Settings, Scratch], commander: Principal) -> Iterator[TestClient]:
+    with TestClient(create_app(county[0]), base_url=ORIGIN, headers={"Origin": ORIGIN}) as client:
+        sign_in(client, origin=ORIGIN)
         yield client
 
 
 @pytest.fixture
-def pool(county: tuple[Settings, Scratch]) -> Iterator[Pool]:
+def pool(county: tuple[Settings, Scratch], asking: None) -> Iterator[Pool]:
     pool = Pool(county[0])
     pool.open()
     yield pool
@@ -72,8 +92,11 @@ def test_the_page_names_no_foreign_host_and_allows_none(client: TestClient) -> N
     assert "http" not in csp
 
 
-def test_a_deep_link_has_the_assets_from_the_first_request(county: tuple[Settings, Scratch]) -> None:
-    with TestClient(create_app(county[0])) as fresh:
+def test_a_deep_link_has_the_assets_from_the_first_request(
+    county: tuple[Settings, Scratch], commander: Principal
+) -> None:
+    with TestClient(create_app(county[0]), base_url=ORIGIN) as fresh:
+        sign_in(fresh, origin=ORIGIN)
         page = fresh.get("/?at=130529100&parcel=1").text
     for name in ("20-map.js", "30-state.js", "20-frame.css", "leaflet-maplibre-gl.js", "maplibre-gl.js"):
         assert name in page
@@ -149,6 +172,7 @@ def test_without_zones_the_share_is_unknown(store: Settings) -> None:
     from gis.store.engine import connect
 
     build_scratch(store, townships=1, villages=1, grids=1)
+    holder = current.set(enrol(store))
     with connect(store, role="owner") as conn:
         conn.execute("DELETE FROM onemap.farmland_zone")
     pool = Pool(store)
@@ -157,6 +181,7 @@ def test_without_zones_the_share_is_unknown(store: Settings) -> None:
         figures = Divisions(pool).place().division.figures
     finally:
         pool.close()
+        current.reset(holder)
     assert figures.pbf_m2 is None
     assert figures.high_standard_m2 is None
 
@@ -219,7 +244,10 @@ def test_ten_slow_callbacks_do_not_hold_up_anything_else(county: tuple[Settings,
     dash.callback_map |= dict(GLOBAL_CALLBACK_MAP)
     body = {"output": "b.children", "outputs": {"id": "b", "property": "children"}, "changedPropIds": ["a.children"],
             "inputs": [{"id": "a", "property": "children", "value": 1}]}  # fmt: skip
-    with TestClient(app) as client:
+    # The gate answers 404 to a callback it was not told of; this test's own is told.
+    app.state.protection.table.callbacks["b.children"] = "map.view"
+    with TestClient(app, base_url=ORIGIN, headers={"Origin": ORIGIN}) as client:
+        sign_in(client, origin=ORIGIN)
         answers: list[int] = []
         callers = [
             threading.Thread(
@@ -240,9 +268,15 @@ def test_ten_slow_callbacks_do_not_hold_up_anything_else(county: tuple[Settings,
         assert answers == [200] * 10
 
 
-def test_a_store_that_is_away_is_said_and_the_page_stays(county: tuple[Settings, Scratch]) -> None:
+def test_a_store_that_is_away_is_said_and_the_page_stays(
+    county: tuple[Settings, Scratch], commander: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The store goes away just behind the gate: it knew the commander, and what it let in finds nothing.
+    options = Protection.options
+    monkeypatch.setattr(Protection, "options", lambda *a, **k: options(*a, **k) | {"resolve": lambda *_: commander})
     away = county[0].model_copy(update={"db_name": "not_there_at_all"})
-    with TestClient(create_app(away)) as client:
+    with TestClient(create_app(away), base_url=ORIGIN, headers={"Origin": ORIGIN}) as client:
+        client.cookies.set(COOKIE, "known-to-the-gate")
         assert client.get("/healthz").json() == {"status": "degraded", "database": "unavailable"}
         assert client.get("/").status_code == 200
         started = time.monotonic()

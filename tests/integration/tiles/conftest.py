@@ -7,18 +7,23 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
+from gis.access.principal import current
 from gis.settings import Settings
 from gis.store.engine import connect
 from gis.tiles import service as service_module
+from tests.commander import enrol
 from tests.integration.tiles.county import SEED, serve
 
 
 @pytest.fixture(scope="module")
-def county(module_store: Settings) -> Settings:
-    """A store with a little of everything."""
+def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A store with a little of everything, asked by a commander of the whole county."""
     with connect(module_store, role="owner") as conn:
         conn.execute(SEED)
-    return module_store
+    key = tmp_path_factory.mktemp("keys") / "personal.key"
+    holder = current.set(enrol(module_store.model_copy(update={"personal_key_file": key})))
+    yield module_store
+    current.reset(holder)
 
 
 @pytest.fixture

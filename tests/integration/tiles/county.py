@@ -7,9 +7,11 @@ from typing import Any
 
 import mapbox_vector_tile
 from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from dashboard.http.tiles import router
+from gis.access.principal import current
 from gis.settings import Settings
 from gis.store.queries import load_queries
 from gis.tiles.definition import Layer, load_layers, read_tokens
@@ -56,7 +58,15 @@ VALUES ('parcels', '合成', true, now(), 800, 800), ('divisions', 'names.csv', 
 
 
 def serve(settings: Settings, *, service: TileService | None = None) -> FastAPI:
-    app = FastAPI()
+    """Serve the tiles to whoever is `current` now; a test may put its own gate in front."""
+    app, asker = FastAPI(), current.get()
+
+    @app.middleware("http")
+    async def gate(request: Request, call_next: Any) -> Any:
+        if getattr(request.state, "principal", None) is None:
+            request.state.principal = asker
+        return await call_next(request)
+
     app.include_router(router(settings, service=service))
     return app
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from gis.access.principal import current
 from gis.settings import Settings
 from gis.store.engine import connect
 from gis.tiles import service as service_module
@@ -47,7 +48,7 @@ def test_parcels_from_zoom_fourteen_are_the_parcels(web: TestClient, county: Set
             assert feature["id"] == feature["properties"]["parcel_id"]
             assert feature["geometry"]["type"] == "Polygon"
             seen[feature["id"]] = feature["properties"]
-    with connect(county, role="app") as conn:
+    with connect(county, role="owner") as conn:
         rows = dict(conn.execute("SELECT parcel_id, land_class FROM onemap.parcel").fetchall())
     assert {k: v["land_class"] for k, v in seen.items()} == rows
 
@@ -65,7 +66,7 @@ def test_geometry_stays_with_its_tile(web: TestClient, z: int) -> None:
 
 def test_a_corner_is_where_it_is_on_the_ground(web: TestClient, county: Settings) -> None:
     """A parcel's edges in tile units, computed here from degrees, within half a unit."""
-    with connect(county, role="app") as conn:
+    with connect(county, role="owner") as conn:
         row = conn.execute(
             "SELECT parcel_id FROM onemap.parcel WHERE parcel_code = %s", [f"{10 * 20 + 10:019d}"]
         ).fetchone()
@@ -84,7 +85,7 @@ def test_moved_and_clipped_shapes_turn_the_same_way(county: Settings) -> None:
     def turns(layers: dict[str, Layer]) -> dict[int, bool]:
         async def run() -> bytes:
             service = TileService(county, layers=layers)
-            answer = await service.tile("parcels", HERE.z, HERE.x, HERE.y)
+            answer = await service.tile("parcels", HERE.z, HERE.x, HERE.y, principal=current.get())
             await service.close()
             return gzip.decompress(answer.body)
 

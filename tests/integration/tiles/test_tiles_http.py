@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from gis.access.principal import current
 from gis.errors import TooLarge
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -47,7 +49,7 @@ def test_nonsense_is_400_in_words(web: TestClient, path: str) -> None:
 def test_an_unknown_layer_is_404(web: TestClient, county: Settings, name: str) -> None:
     answer = web.get(f"/tiles/{name}/14/0/0.mvt")
     assert answer.status_code == 404
-    with connect(county, role="app") as conn:
+    with connect(county, role="owner") as conn:
         assert conn.execute("SELECT count(*) FROM onemap.parcel").fetchone() == (800,)
 
 
@@ -59,6 +61,7 @@ def test_what_the_browser_holds_is_not_sent_again(web: TestClient, monkeypatch: 
         raise AssertionError("a tile was asked of the store")
 
     monkeypatch.setattr(gateway_module.TileGateway, "make", no_query)
+    monkeypatch.setattr(gateway_module.TileGateway, "make_for", no_query)
     again = web.get(url, headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == etag
@@ -126,7 +129,7 @@ def test_too_large_without_anything_coarser_is_an_error(county: Settings) -> Non
 
     async def run() -> None:
         try:
-            await service.tile("parcels", HERE.z, HERE.x, HERE.y)
+            await service.tile("parcels", HERE.z, HERE.x, HERE.y, principal=current.get())
         finally:
             await service.close()
 
@@ -136,17 +139,19 @@ def test_too_large_without_anything_coarser_is_an_error(county: Settings) -> Non
 
 def test_the_same_tile_asked_ten_times_at_once_is_made_once(county: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    make = gateway_module.TileGateway.make
+    make = gateway_module.TileGateway.make_for
 
-    async def counted(self: Any, layer: Layer, index: int, tile: Tile) -> Any:
+    async def counted(self: Any, asker: Any, layer: Layer, index: int, tile: Tile) -> Any:
         made.append(tile)
-        return await make(self, layer, index, tile)
+        return await make(self, asker, layer, index, tile)
 
-    monkeypatch.setattr(gateway_module.TileGateway, "make", counted)
+    monkeypatch.setattr(gateway_module.TileGateway, "make_for", counted)
 
     async def run() -> set[bytes]:
         service = TileService(county)
-        answers = await asyncio.gather(*(service.tile("parcels", HERE.z, HERE.x, HERE.y) for _ in range(10)))
+        answers = await asyncio.gather(
+            *(service.tile("parcels", HERE.z, HERE.x, HERE.y, principal=current.get()) for _ in range(10))
+        )
         await service.close()
         return {a.body for a in answers}
 
@@ -158,8 +163,8 @@ def test_one_who_leaves_does_not_take_the_tile_along(county: Settings) -> None:
     async def run() -> int:
         service = TileService(county)
         await service.open()
-        first = asyncio.ensure_future(service.tile("parcels", HERE.z, HERE.x, HERE.y))
-        second = asyncio.ensure_future(service.tile("parcels", HERE.z, HERE.x, HERE.y))
+        first = asyncio.ensure_future(service.tile("parcels", HERE.z, HERE.x, HERE.y, principal=current.get()))
+        second = asyncio.ensure_future(service.tile("parcels", HERE.z, HERE.x, HERE.y, principal=current.get()))
         await asyncio.sleep(0.01)
         first.cancel()
         try:
@@ -208,17 +213,13 @@ def test_the_catalogue_tells_what_the_map_needs(web: TestClient) -> None:
     assert "roles" not in parcels
 
 
-class _Principal:
-    def __init__(self, *roles: str) -> None:
-        self.roles = roles
-
-
 def test_a_layer_that_is_not_for_you_looks_like_none(county: Settings) -> None:
-    app = serve(county)
+    app, commander = serve(county), current.get()
+    assert commander is not None
 
     @app.middleware("http")
     async def gate(request: Request, call_next: Any) -> Any:
-        request.state.principal = _Principal(*request.headers.get("x-roles", "").split(","))
+        request.state.principal = replace(commander, role=request.headers.get("x-roles", ""))
         return await call_next(request)
 
     with TestClient(app) as web:
