@@ -86,7 +86,8 @@ def _up(clone: Path) -> _Start:
         return time.monotonic() - begun
 
     try:
-        with httpx2.Client(timeout=5) as client:
+        # As a browser asks: a script is told 401, a person is led to the login.
+        with httpx2.Client(timeout=5, headers={"Accept": "text/html"}) as client:
             login_s = wait_for("/login", client)
             password = json.loads((clone / "var" / "demo.json").read_text(encoding="utf-8"))["password"]
             sign_in(client, origin=base, login="commander", password=password)
