@@ -16,6 +16,7 @@ from gis.store.administration import administer, missing
 from gis.store.engine import connect
 
 EXTENSIONS = ("postgis", "pgrouting", "pg_trgm", "btree_gist", "pgcrypto")
+_ONE_AT_A_TIME = 7_421_053  # any number; only this program uses it
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 
@@ -67,6 +68,8 @@ def create_database(settings: Settings, *, name: str | None = None, template: st
     """
     name = name or settings.db_name
     with connect(settings, role="admin", database="postgres", autocommit=True) as conn:
+        # Roles belong to the whole server: two first starts at once would both make them. Ends with the connection.
+        conn.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
         if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return False
         conn.execute((settings.sql / "roles.sql").read_bytes())
@@ -77,14 +80,16 @@ def create_database(settings: Settings, *, name: str | None = None, template: st
                 sql.Identifier(name), sql.Identifier(template or "template0")
             )
         )
-    if template is None:
-        with connect(settings, role="admin", database=name, autocommit=True) as conn:
-            for extension in EXTENSIONS:
-                conn.execute(
-                    sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public CASCADE").format(sql.Identifier(extension))
-                )
-            conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-        administer(settings, name=name)
+        if template is None:
+            with connect(settings, role="admin", database=name, autocommit=True) as fresh:
+                for extension in EXTENSIONS:
+                    fresh.execute(
+                        sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public CASCADE").format(
+                            sql.Identifier(extension)
+                        )
+                    )
+                fresh.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+            administer(settings, name=name)
     return True
 
 
