@@ -27,7 +27,6 @@ _WAIT_S = 5.0
 _SESSION = " -c statement_timeout=8s -c max_parallel_workers_per_gather=0 -c default_transaction_read_only=on"
 
 
-_BEGIN = b"BEGIN READ ONLY"
 _AS = b"SELECT set_config('onemap.principal', %(principal)s, true), set_config('onemap.address', %(address)s, true)"
 # The scope comes back from the very statement that made the tile, so from the same snapshot.
 _SCOPED = b"SELECT t.*, access.my_codes() FROM (%s) AS t"
@@ -128,11 +127,11 @@ class TileGateway:
         who = {"principal": str(asker.account_id) if asker else "", "address": (asker.address or "") if asker else ""}
         try:
             async with self._pool.connection() as conn:
+                # Between two syncs a pipeline is one transaction by itself: no BEGIN and COMMIT to send and wait for. Were it
+                # ever split, the principal would be gone before the tile and the scope it returns would not match (503).
                 async with conn.pipeline():
-                    await conn.execute(_BEGIN)
                     await conn.execute(_AS, who)
                     cursor = await conn.cursor(binary=True).execute(statement, bind(level, tile))
-                    await conn.execute(b"COMMIT")
                 row = await cursor.fetchone()
         except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
             raise _away() from e
