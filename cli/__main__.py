@@ -9,9 +9,10 @@ import psycopg
 import typer
 from rich.console import Console
 
-from cli import access, audit, bench, check, county, db, divisions, doctor, imports, store, up
+from cli import access, audit, bench, check, county, db, divisions, doctor, imports, partner, process, store, up, worker
 from gis.errors import OnemapError, SetupProblem, StoreUnavailable
 from gis.settings import Settings
+from gis.store.space import is_scarce
 
 HELP = """乡村治理一张图：从一张活的地图治理一个县。
 
@@ -19,7 +20,7 @@ HELP = """乡村治理一张图：从一张活的地图治理一个县。
 ./onemap test    全部测试（自己安装所需软件）；./onemap test tests/unit -k tiles 只跑一部分
 """
 # These look after the store themselves, or do without it.
-WITHOUT_STORE = {"up", "down", "reset", "doctor", "check"}
+WITHOUT_STORE = {"up", "down", "reset", "doctor", "check", "process"}
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -30,12 +31,15 @@ app.command("reset")(up.reset)
 app.command("doctor")(doctor.doctor)
 app.command("check")(check.check)
 app.command("bench")(bench.bench)
+app.command("worker")(worker.worker)
 app.add_typer(access.app, name="access")
 app.add_typer(audit.app, name="audit")
 app.add_typer(county.app, name="county")
 app.add_typer(divisions.app, name="divisions")
 app.add_typer(imports.app, name="import")
 app.add_typer(db.app, name="db")
+app.add_typer(process.app, name="process")
+app.add_typer(partner.app, name="partner")
 
 
 @app.callback()
@@ -49,12 +53,14 @@ def keep_store_running(context: typer.Context) -> None:
 
 def in_words(error: Exception) -> OnemapError | None:
     """Turn faults of the machine into a sentence with a next step; None for what only a programmer can mend."""
-    if isinstance(error, OnemapError):
-        return error
-    if isinstance(error, psycopg.errors.DiskFull) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+    full = isinstance(error, psycopg.errors.DiskFull) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
+    # A database whose log cannot grow stops at once: what is seen of it here is a connection that broke.
+    if full or (isinstance(error, psycopg.OperationalError | StoreUnavailable) and is_scarce(Settings())):
         return SetupProblem(
             "磁盘满了，这次操作没有保存任何东西。", next_step="清理磁盘后再运行一次；./onemap doctor 可看剩余空间。"
         )
+    if isinstance(error, OnemapError):
+        return error
     if isinstance(error, psycopg.OperationalError):
         return StoreUnavailable(
             "和数据库的连接断了，这次操作没有保存任何东西。", next_step="运行 ./onemap doctor 查原因，再试一次。"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+import time
 from datetime import datetime
 from typing import Annotated
 
@@ -12,19 +13,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.up import serving
 from gis.access import accounts, scopes
+from gis.access.audit import record
+from gis.access.crypt import key_file, retire, rotate
 from gis.access.demo import TOWNSHIP, demo_password, disable_demo_accounts, make_demo_accounts
+from gis.access.resealing import keys_of_store, older, read_sealed, reseal, unlisted
 from gis.access.roles import Roles, publish
 from gis.access.rules import AccessRules
-from gis.errors import BadRequest
+from gis.errors import BadRequest, SetupProblem
 from gis.settings import Settings
 from gis.store.engine import connect
 
 app = typer.Typer(no_args_is_help=True, help="权限：角色、账号、范围")
 account_app = typer.Typer(no_args_is_help=True, help="账号：建立、停用、重设密码、列出")
+key_app = typer.Typer(no_args_is_help=True, help="个人信息的密钥：查看、更换、重新加密、丢弃旧的")
 scope_app = typer.Typer(no_args_is_help=True, help="权限范围：授予、结束、列出")
 app.add_typer(account_app, name="account")
 app.add_typer(scope_app, name="scope")
+app.add_typer(key_app, name="key")
 
 _LEVEL = {"county": "县", "township": "乡镇", "village": "村", "grid": "网格", "none": "–"}
 _Reason = Annotated[str | None, typer.Option(help="理由，记入审计")]
@@ -205,3 +212,96 @@ def scope_end(scope_id: Annotated[int, typer.Argument(help="范围编号，见 s
     with connect(Settings(), role="owner") as conn:
         scopes.end_scope(conn, scope_id=scope_id, reason=reason)
     typer.echo(f"范围 {scope_id} 已结束。")
+
+
+@key_app.command("status")
+def key_status() -> None:
+    """密钥能不能打开库里的内容，还有多少是旧密钥加密的。例：./onemap access key status"""
+    settings = Settings()
+    with connect(settings, role="owner") as conn:
+        columns = read_sealed(settings.data)
+        keys = keys_of_store(settings, conn)
+        strange = unlisted(conn, columns)
+        old = older(conn, keys=keys, columns=columns)
+    typer.echo(f"密钥 {keys.current_id} 在用，抽查的每一列都能打开。密钥文件：{key_file(settings)}（请另行备份）")
+    for column, n in old.items():
+        typer.echo(f"旧密钥加密的：{column} {n:,} 个")
+    if strange:
+        typer.echo(f"✗ 和 data/access/sealed.toml 不符的列：{'、'.join(strange)}", err=True)
+        raise typer.Exit(1)
+    typer.echo("下一步：./onemap access key reseal" if old else "没有旧密钥加密的内容。")
+
+
+@key_app.command("rotate")
+def key_rotate(reason: _Reason = None) -> None:
+    """加一把新密钥，以后都用它；旧的留着读旧内容。例：./onemap access key rotate --reason 每年更换"""
+    settings = Settings()
+    with connect(settings, role="owner") as conn:
+        was = keys_of_store(settings, conn).current_id
+        made = rotate(settings).current_id
+        record(conn, action="key.rotated", object_kind="key", object_id=made, reason=reason, detail={"was": was})
+    typer.echo(f"新密钥 {made} 已启用。先备份密钥文件 {key_file(settings)}，再运行：./onemap access key reseal")
+
+
+@key_app.command("reseal")
+def key_reseal() -> None:
+    """用新密钥重新加密全部个人信息；中断了再运行会接着做。例：./onemap access key reseal"""
+    from etl.mapping import mapping_names, read_mapping
+    from etl.quarantine import seal_what_is_clear
+
+    settings = Settings()
+    columns = read_sealed(settings.data)
+    with connect(settings, role="owner") as conn:
+        keys = keys_of_store(settings, conn)
+        if strange := unlisted(conn, columns):
+            raise SetupProblem(
+                f"有加密列没有登记：{'、'.join(strange)}。没有重新加密。", next_step="先补上 data/access/sealed.toml。"
+            )
+        # Rows an older program quarantined in clear.
+        clear, known = 0, mapping_names(settings.data)
+        for load_id, name in conn.execute(
+            "SELECT load_id, mapping FROM intake.load WHERE rows_quarantined > 0"
+        ).fetchall():
+            if name in known:
+                mapping = read_mapping(settings.data, name)
+                clear += seal_what_is_clear(conn, load_id=load_id, mapping=mapping, vault=keys)
+        if clear:
+            record(
+                conn, action="quarantine.sealed", object_kind="key", object_id=keys.current_id, detail={"rows": clear}
+            )
+    begun = time.monotonic()
+    done = reseal(
+        lambda: connect(settings, role="owner"), keys=keys, columns=columns,
+        on_progress=lambda column, n: typer.echo(f"  {column} {n:,}") if n else None,
+    )  # fmt: skip
+    total = sum(done.counts.values())
+    typer.echo(f"已重新加密 {total:,} 个值，用 {time.monotonic() - begun:.1f} 秒；隔离区补加密 {clear:,} 行。")
+    if done.left:
+        typer.echo(f"还有 {done.left:,} 个（这期间新写入的），请再运行一次。")
+
+
+@key_app.command("retire")
+def key_retire(reason: _Reason = None) -> None:
+    """丢掉旧密钥；还有内容用着它就拒绝。旧备份要用旧密钥，请先存好。例：./onemap access key retire --reason 已重新加密"""
+    settings = Settings()
+    if serving(settings):
+        raise SetupProblem("网页还在运行，没有丢弃旧密钥。", next_step="先停下：./onemap down，再运行一次。")
+    with connect(settings, role="owner") as conn:
+        keys = keys_of_store(settings, conn)
+        columns = read_sealed(settings.data)
+        left = older(conn, keys=keys, columns=columns)
+        if left or unlisted(conn, columns):
+            raise SetupProblem(
+                f"还有 {sum(left.values()):,} 个值是旧密钥加密的，没有丢弃。",
+                next_step="先运行：./onemap access key reseal",
+            )
+        dropped = retire(settings)
+        record(
+            conn,
+            action="key.retired",
+            object_kind="key",
+            object_id=keys.current_id,
+            reason=reason,
+            detail={"dropped": dropped},
+        )
+    typer.echo(f"已丢弃旧密钥 {dropped} 把。更早的数据库备份要用它们才能打开。" if dropped else "没有旧密钥。")

@@ -39,7 +39,7 @@ def verify() -> None:
         typer.echo(f"提示：留底里有同名旧库的记录（到第 {old} 条）。库若是重建或恢复的，请和当时的记录比对。")
     if verdict.bad_seq is not None:
         typer.echo(f"✗ {verdict.fault}。之前的 {verdict.head.seq} 条无误。", err=True)
-        typer.echo("  → 先停用网页，保留现场（数据库和 var/audit-head.json），再请审计管理员处理。", err=True)
+        typer.echo("  → 先停用网页，保留现场（数据库和审计留底 audit-head.json），再请审计管理员处理。", err=True)
         raise typer.Exit(1)
     with connect(settings, role="owner") as conn:
         audit.record(conn, action="audit.verified", object_kind="audit", detail={"rows": verdict.rows})

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from gis.errors import OnemapError
+from gis.errors import DefinitionError, OnemapError
 from gis.settings import ROOT, Settings
 
 PYTHON_TREES = ["gis", "etl", "dashboard", "cli", "tests"]
@@ -99,25 +99,55 @@ def definition_faults(settings: Settings) -> list[str]:
             faults.append(f"data/{where}：{e}")
     for path in sorted(settings.data.rglob("*.csv")):
         faults += _csv_faults(path, where=f"data/{path.relative_to(settings.data).as_posix()}")
+    if not any("data/processes/" in fault for fault in faults):
+        try:
+            _case_definitions(settings)
+        except OnemapError as e:
+            faults.append(str(e))
     return faults
+
+
+def _case_definitions(settings: Settings) -> None:
+    """What the definitions of cases say of one another: prefixes, units, duties."""
+    from gis.cases.publishing import read_definitions
+
+    read_definitions(settings.data)
 
 
 def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
     """Which function validates which file or folder of data/."""
     from dashboard.http.ratelimit import read_limits as read_rates
     from dashboard.http.routes import read_routes
+    from etl.cases.mapping import read_case_mapping
     from etl.demo.lists import shape
     from etl.demo.profile import load_profile
     from etl.limits import read_limits
     from etl.mapping import read_mapping
+    from gis.access.resealing import read_sealed
     from gis.access.roles import Roles
     from gis.access.rules import AccessRules
+    from gis.cases.calendar import Calendar
+    from gis.cases.catalogue import Processes, read
+    from gis.cases.checking import Knowledge
+    from gis.cases.open311 import Rules
+    from gis.cases.suggest import SuggestionRules
     from gis.divisions.verify import DivisionRules
     from gis.tiles.service import TileService
 
     def read_limits_of_requests(path: Path) -> object:
         routes = read_routes(settings.data / "access" / "routes.toml", permissions=Roles.load(settings.data).sentences)
         return read_rates(path, kinds={rule.rate for rule in routes.rules})
+
+    def process(path: Path) -> None:
+        _, faults = read(path, Knowledge.load(settings.data))
+        if faults:
+            raise DefinitionError("；".join(faults))
+
+    def mapping(path: Path) -> object:
+        if not path.stem.startswith("incidents_"):
+            return read_mapping(settings.data, path.stem)
+        states = frozenset(s.id for s in Processes.load(settings.data).current("incident").state)
+        return read_case_mapping(settings.data, path.stem, states=states)
 
     def layers(_: Path) -> object:
         return TileService(settings)  # reads and validates every layer at once
@@ -126,12 +156,17 @@ def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
         "counties/*": lambda path: load_profile(path.stem).division_rows(),
         "demo/*": lambda path: shape(path.stem),
         "imports/limits.toml": lambda _: read_limits(settings.data),
-        "imports/*": lambda path: read_mapping(settings.data, path.stem),
+        "imports/*": mapping,
+        "calendars/*": lambda path: Calendar.load(settings.data, path.stem),
+        "processes/*": process,
         "layers/*": layers,
         "access/routes.toml": lambda path: read_routes(path, permissions=Roles.load(settings.data).sentences),
+        "access/sealed.toml": lambda _: read_sealed(settings.data),
+        "open311.toml": lambda _: Rules.load(settings.data),
         "roles.toml": lambda _: Roles.load(settings.data),
         "rules/access.toml": lambda _: AccessRules.load(settings.data),
         "rules/divisions.toml": lambda _: DivisionRules.load(settings.data),
+        "rules/suggestion.toml": lambda _: SuggestionRules.load(settings.data),
         "rules/rates.toml": read_limits_of_requests,
     }
 

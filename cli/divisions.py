@@ -84,6 +84,8 @@ def merge_command(
         f"下级改隶 {done.children_moved} 个，编码不变；改动 "
         + "、".join(f"{t} {n} 行" for t, n in done.rows_updated.items())
     )
+    if done.scopes_followed:
+        typer.echo(f"权限范围随之改到 {done.into_code} 的有 {done.scopes_followed} 个，这些账号要重新登录。")
     typer.echo("下一步：./onemap divisions verify")
 
 

@@ -22,7 +22,8 @@ from gis.settings import Settings
 from gis.store.administration import missing
 from gis.store.cluster import Cluster, server_folder
 from gis.store.engine import connect
-from gis.store.migrate import EXTENSIONS, migrations
+from gis.store.migrate import migrations
+from gis.store.outside import EXTENSIONS, GUIDE, lacking
 
 OLDEST_POSTGIS = (3, 2)
 
@@ -138,8 +139,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
             "" if number >= 150000 else "需要 15 或更新。",
         )
         row = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [settings.db_name]).fetchone()
+        lacks = lacking(conn)
     if row is None:
-        yield Finding("warning", f"还没有库 {settings.db_name}", "运行 ./onemap up。")
+        for what in lacks:
+            yield Finding("fault", what, f"请数据库管理员补齐，或先替您把库建好（照 {GUIDE}）。")
+        yield Finding(
+            "warning", f"还没有库 {settings.db_name}", "运行 ./onemap up。" if not lacks else "先解决上面的问题。"
+        )
         return
     with connect(settings, role="admin", autocommit=True) as conn:
         installed: dict[str, str] = dict(conn.execute("SELECT extname, extversion FROM pg_extension").fetchall())

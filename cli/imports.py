@@ -14,20 +14,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from etl.importing import Options, import_file, store_transaction
+from etl.cases.importing import import_cases
+from etl.importing import OnProgress, Options, import_file, store_transaction
 from etl.mapping import Subject
 from etl.rejects import write_rejects
 from etl.report import NothingLoaded, Reason, Report
 from etl.undoing import list_loads, show_load, undo_load
-from gis.errors import OnemapError
+from gis.access.audit import record
+from gis.access.crypt import load_keys
+from gis.errors import BadRequest, OnemapError
 from gis.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="导入：区划、地块、设施文件；查看、下载问题行、撤销")
+app = typer.Typer(no_args_is_help=True, help="导入：区划、地块、设施、历史办件；查看、下载问题行、撤销")
 
 File = Annotated[str, typer.Argument(help="文件：.zip .shp .gpkg .geojson .json")]
 MappingName = Annotated[str, typer.Option("--mapping", help="字段对应，data/imports/ 里的名字")]
 Layer = Annotated[str | None, typer.Option(help="GeoPackage 的图层名，有多个时必填")]
-Crs = Annotated[str | None, typer.Option(help="坐标系，如 EPSG:4526；文件自带时不用填")]
+Crs = Annotated[
+    str | None,
+    typer.Option("--crs", "--source-crs", help="坐标系：EPSG:4526 这样的代码，或 GCJ-02、BD-09；文件自带时不用填"),
+]
 Encoding = Annotated[str | None, typer.Option(help="shapefile 文字编码，如 GB18030；一般不用填")]
 SwapXy = Annotated[bool, typer.Option("--swap-xy", help="文件里第一个数是北坐标或纬度")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="试运行：全部检查，不改库")]
@@ -45,7 +51,7 @@ def parcels(
     rejects: Rejects = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """导入承包地块。例：./onemap import parcels 巨鹿镇地块.zip --mapping ny_t_2539 --dry-run"""
-    _run("parcels", file, mapping, as_json, Options(
+    _features("parcels", file, mapping, as_json, Options(
         layer=layer, crs=crs, encoding=encoding, swap_xy=swap_xy, repair=repair, dry_run=dry_run, again=again, rejects=rejects,
     ))  # fmt: skip
 
@@ -57,7 +63,7 @@ def facilities(
     rejects: Rejects = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """导入设施点。例：./onemap import facilities 学校.geojson"""
-    _run("facilities", file, mapping, as_json, Options(
+    _features("facilities", file, mapping, as_json, Options(
         layer=layer, crs=crs, encoding=encoding, swap_xy=swap_xy, dry_run=dry_run, again=again, rejects=rejects,
     ))  # fmt: skip
 
@@ -70,10 +76,22 @@ def divisions(
     swap_xy: SwapXy = False, dry_run: DryRun = False, again: Again = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """导入区划界线，有一处不对就整份不导入。例：./onemap import divisions 村界.gpkg --valid-from 2026-11-01"""
-    _run("divisions", file, mapping, as_json, Options(
+    _features("divisions", file, mapping, as_json, Options(
         layer=layer, crs=crs, encoding=encoding, swap_xy=swap_xy, dry_run=dry_run, again=again,
         valid_from=valid_from.date() if valid_from else None,
     ))  # fmt: skip
+
+
+@app.command()
+def incidents(
+    file: Annotated[str, typer.Argument(help="文件：.csv 或 .xlsx")],
+    mapping: Annotated[str, typer.Option("--mapping", help="字段对应：incidents_12345 或 incidents_nyc311，见 data/imports/")] = "incidents_12345",
+    crs: Crs = None, encoding: Annotated[str | None, typer.Option(help="CSV 文字编码，如 GB18030；一般不用填")] = None,
+    swap_xy: SwapXy = False, dry_run: DryRun = False, again: Again = False, rejects: Rejects = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """导入别的系统的历史办件；再导入是更新，不会重复。例：./onemap import incidents 12345.xlsx --mapping incidents_12345 --dry-run"""
+    options = Options(crs=crs, encoding=encoding, swap_xy=swap_xy, dry_run=dry_run, again=again, rejects=rejects)
+    _run(as_json, lambda said: import_cases(Settings(), file=file, mapping=mapping, options=options, on_progress=said))
 
 
 @app.command()
@@ -123,11 +141,28 @@ def show(load: LoadId, as_json: AsJson = False) -> None:
 
 
 @app.command("rejects")
-def rejects_command(load: LoadId, out: Annotated[Path, typer.Option(help="写到哪个文件（.csv 或 .gpkg）")]) -> None:
-    """下载一批里未导入的行和原因。例：./onemap import rejects 12 --out 问题行.gpkg"""
-    with store_transaction(Settings(), keep=False) as conn:
-        rows = write_rejects(conn, load, out=out)
-    typer.echo(f"已写入 {out.name}：{rows:,} 行，含原因。文件可能有个人信息，仅本人可读，用完请删除。")
+def rejects_command(
+    load: LoadId,
+    out: Annotated[Path, typer.Option(help="写到哪个文件（.csv 或 .gpkg）")],
+    personal: Annotated[
+        bool, typer.Option("--personal", help="连同个人信息，改好后可再导入；要写理由，记入审计")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="为什么要看个人信息")] = None,
+) -> None:
+    """下载一批里未导入的行和原因，个人信息脱敏。例：./onemap import rejects 12 --out 问题行.gpkg --personal --reason 补录"""
+    settings = Settings()
+    vault = None
+    if personal:
+        if len((reason or "").strip()) < 2:
+            raise BadRequest("没有写理由，没有下载。", next_step="加 --reason，写一句为什么要看。")
+        vault = load_keys(settings)
+        # On record before anything is opened, whatever becomes of it.
+        with store_transaction(settings) as conn:
+            record(conn, action="quarantine.opened", object_kind="load", object_id=load, reason=reason)
+    with store_transaction(settings, keep=False) as conn:
+        rows = write_rejects(conn, load, out=out, vault=vault)
+    note = "文件有个人信息，仅本人可读，用完请删除。" if personal else "个人信息已脱敏；要改好再导入，加 --personal。"
+    typer.echo(f"已写入 {out.name}：{rows:,} 行，含原因。{note}")
 
 
 @app.command()
@@ -138,13 +173,17 @@ def undo(load: LoadId) -> None:
     typer.echo(f"已撤销批次 {load}：" + "、".join(f"{k} {n:,}" for k, n in counts.items()) + "。入库记录保留。")
 
 
-def _run(subject: Subject, file: str, mapping: str, as_json: bool, options: Options) -> None:
+def _features(subject: Subject, file: str, mapping: str, as_json: bool, options: Options) -> None:
+    _run(as_json, lambda said: import_file(
+        Settings(), subject=subject, file=file, mapping=mapping, options=options, on_progress=said
+    ))  # fmt: skip
+
+
+def _run(as_json: bool, work: Callable[[OnProgress], Report]) -> None:
     console = Console(stderr=True)
     try:
         with _Bars(console, quiet=as_json) as on_progress:
-            report = import_file(
-                Settings(), subject=subject, file=file, mapping=mapping, options=options, on_progress=on_progress
-            )
+            report = work(on_progress)
     except OnemapError as e:
         nothing = e.report if isinstance(e, NothingLoaded) else None
         if not as_json:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ import typer
 
 from cli.progress import Progress
 from dashboard.serve import listen
-from gis.errors import SetupProblem
+from gis.errors import OnemapError, SetupProblem
 from gis.settings import Settings
 from gis.store.cluster import Cluster
 from gis.store.engine import connect
@@ -24,6 +25,7 @@ from gis.store.migrate import create_database, migrate
 
 BUILD_SPACE_MB = {"demo": 1500, "full": 4000}  # measured: a demo store takes 0.6 GB, a full one 2.1 GB, WAL up to 1 GB
 _GRACE_S = 20
+_LOOK_S = 5.0  # how often the web looks whether its database still runs
 
 
 def web_record(settings: Settings) -> Path:
@@ -100,17 +102,22 @@ def ensure_county(settings: Settings, *, county: str | None, scale: str | None, 
 def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
     """Roles, keys and, unless this is production, the demo accounts; returns the settings to serve with."""
     from gis.access.audit_head import remember
-    from gis.access.crypt import make_keys
     from gis.access.demo import TOWNSHIP, demo_password, make_demo_accounts, refuse_demo_in_production
+    from gis.access.resealing import keys_of_store
     from gis.access.roles import Roles, publish
     from gis.access.rules import AccessRules
+    from gis.cases.publishing import publish_cases
 
     refuse_demo_in_production(settings)
     roles = Roles.load(settings.data)
-    make_keys(settings)
     with connect(settings, role="owner") as conn:
+        keys_of_store(settings, conn)
         publish(conn, roles)
+        published = publish_cases(conn, settings.data)
         remember(settings, conn)
+    _train_later(settings, progress)
+    if published:
+        progress(f"流程已发布：{'、'.join(published)}")
     if settings.production:
         return settings
     made = make_demo_accounts(settings, roles=roles, rules=AccessRules.load(settings.data), township=TOWNSHIP)
@@ -119,6 +126,15 @@ def prepare_access(settings: Settings, *, progress: Progress) -> Settings:
         f"演示密码：{demo_password(settings)}（登录页上点一下就填好；正式运行设 ONEMAP_PRODUCTION=true，演示账号会被拒绝）"
     )
     return settings.model_copy(update={"require_second_factor": False})
+
+
+def _train_later(settings: Settings, progress: Progress) -> None:
+    """The item suggestion is learnt beside the running web: nobody waits for it at a start."""
+    from gis.jobs.training import train_later
+
+    with connect(settings, role="job") as conn:
+        if train_later(settings, conn):
+            progress("事项建议在后台训练，完成后自动启用")
 
 
 def up(
@@ -139,23 +155,48 @@ def up(
         raise typer.BadParameter("只有 demo 和 full 两种规模。", param_hint="--scale")
     if port is not None:
         settings = settings.model_copy(update={"port": port})
+    if os.geteuid() == 0:
+        progress("提示：正在以 root 运行网页。正式使用请换一个普通账号（docs/adr/0005-the-web-as-root.md）")
     listening = listen(settings)  # the port first: a taken one is said before minutes of building
     settings.var.mkdir(parents=True, exist_ok=True)
     was_running = settings.database_url is not None or Cluster(settings).running()
     # Ctrl-C and a polite kill end alike: whatever this command started is stopped.
     signal.signal(signal.SIGTERM, _interrupt)
+    ending = threading.Event()
+    keeper = threading.Thread(target=keep_running, args=(settings, ending, progress), daemon=True)
     try:
         start_store(settings, progress=progress)
         ensure_county(settings, county=county, scale=scale, progress=progress)
         settings = prepare_access(settings, progress=progress)
+        if settings.database_url is None:
+            keeper.start()
         _serve(settings, listening=listening, progress=progress)
     except KeyboardInterrupt:
         progress("已中断")
         raise typer.Exit(130) from None
     finally:
+        ending.set()
+        if keeper.is_alive():
+            keeper.join(_GRACE_S)  # it may be starting what is to be stopped
         web_record(settings).unlink(missing_ok=True)
         if not was_running and Cluster(settings).stop():
             progress("数据库已停止")
+
+
+def keep_running(settings: Settings, ending: threading.Event, progress: Progress) -> None:
+    """Start the private cluster again when it ended by itself (a full disk, a kill), until `ending` is set.
+
+    A disk that stays full refuses each try; the first one after there is room again brings the store back.
+    """
+    cluster = Cluster(settings)
+    while not ending.wait(_LOOK_S):
+        if cluster.running():
+            continue
+        try:
+            if cluster.start():
+                progress("数据库自己停了，已重新启动")
+        except (OnemapError, OSError):
+            continue
 
 
 def down() -> None:

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboard.text import Language, catalogue, language_of
 
 current_language: ContextVar[Language] = ContextVar("current_language", default="zh")
+current_page: ContextVar[str] = ContextVar("current_page", default="/")
+"""Path of the page that is opened, or that asks: a page says it by header, because its requests go to Dash's own addresses."""
 
 TIANDITU = "https://*.tianditu.gov.cn"
 _KEEP_YEAR = "public, max-age=31536000, immutable"
@@ -50,6 +52,11 @@ def _language(scope: Scope) -> Language:
     return language_of(asked)
 
 
+def _page(scope: Scope) -> str:
+    path: str = scope["path"]
+    return Headers(scope=scope).get("x-onemap-page", "/")[:80] if path.startswith("/_dash-") else path
+
+
 class Outermost:
     """ASGI middleware in front of everything.
 
@@ -76,7 +83,7 @@ class Outermost:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        token = current_language.set(_language(scope))
+        token, page = current_language.set(_language(scope)), current_page.set(_page(scope))
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -89,13 +96,14 @@ class Outermost:
             else:
                 await self.app(scope, receive, dressed)
         finally:
+            current_page.reset(page)
             current_language.reset(token)
 
     def _dress(self, path: str, headers: MutableHeaders) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         if headers.get("content-type", "").startswith("text/html"):
-            headers["Content-Security-Policy"] = self.csp
+            headers.setdefault("Content-Security-Policy", self.csp)  # the phone's pages bring a stricter one
             headers["X-Frame-Options"] = "DENY"
             headers["Cache-Control"] = "no-store"
         elif path.startswith(("/assets/", "/vendor/")):

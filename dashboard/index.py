@@ -6,12 +6,15 @@ import json
 import re
 
 from dashboard import vendor
-from dashboard.headers import current_language
+from dashboard.headers import current_language, current_page
 from dashboard.text import catalogue
 from gis.codelists import codelist
 from gis.settings import Settings
 
 _LOADING = re.compile(r'<div class="_dash-loading">.*?</div>', re.DOTALL)
+# Files of assets/ by number: 20-59 are the map's page, 80-89 the desk's, the others everybody's.
+_MAP_ONLY = re.compile(r'<script src="/assets/[2-5][0-9]-[^"]*"></script>\s*')
+_DESK_ONLY = re.compile(r'<script src="/assets/8[0-9]-[^"]*"></script>\s*')
 
 # Leaflet comes with dash-leaflet, inside {scripts}; the bridge to MapLibre needs both before the renderer starts.
 _PAGE = """<!doctype html>
@@ -57,23 +60,26 @@ class Index:
 
     def page(self, **parts: str) -> str:
         """Return the HTML, in the language of the request."""
-        t = catalogue(current_language.get())
+        t, desk = catalogue(current_language.get()), current_page.get().startswith("/desk")
+        parts["scripts"] = (_MAP_ONLY if desk else _DESK_ONLY).sub("", parts["scripts"])
         settings = {
             "language": t.language,
             "words": t.under("error") | t.under("map") | {k: t("card." + k) for k in ("copied", "copy")},
+            **({"desk": t.under("desk.script")} if desk else {}),
             "landColors": {code: row.get("color") or "#E3E3DE" for code, row in codelist("land_class").items()},
             "tianditu": self._tianditu,
         }
         # "</" would end the element; inside JSON it may be written "<\/".
         safe = json.dumps(settings, ensure_ascii=False).replace("</", "<\\/")
         return _PAGE.format(
-            language="zh-CN" if t.language == "zh" else "en", title=t("app.name"), version=self._version, settings=safe,
-            noscript=t("app.noscript"), app_entry=_frame(parts["app_entry"], t("app.loading")),
+            language="zh-CN" if t.language == "zh" else "en", title=t("desk.title") if desk else t("app.name"), version=self._version, settings=safe,
+            noscript=t("app.noscript"), app_entry=_frame(parts["app_entry"], t("desk.loading") if desk else t("app.loading"), desk=desk),
             **{k: parts[k] for k in ("css", "config", "scripts", "renderer")},
         )  # fmt: skip
 
 
-def _frame(entry: str, words: str) -> str:
+def _frame(entry: str, words: str, *, desk: bool) -> str:
     """Put the page's empty frame where Dash says Loading: what comes, comes into its place."""
-    frame = f'<div class="frame" aria-hidden="true"><b></b><i></i><span>{words}</span><i></i></div>'
+    kind = "frame frame-desk" if desk else "frame"
+    frame = f'<div class="{kind}" aria-hidden="true"><b></b><i></i><span>{words}</span><i></i></div>'
     return _LOADING.sub(f'<div class="_dash-loading">{frame}</div>', entry)

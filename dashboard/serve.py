@@ -52,7 +52,7 @@ def serve(
 
     listening = listening or listen(settings)
     config = uvicorn.Config(
-        create_app(settings), log_level=log_level, access_log=False, server_header=False, date_header=True,
+        create_app(settings, worker=settings.worker), log_level=log_level, access_log=False, server_header=False, date_header=True,
         timeout_keep_alive=30,
         # open event streams would otherwise hold a shutdown forever
         timeout_graceful_shutdown=5, lifespan="on",

@@ -15,6 +15,7 @@ FILES: dict[str, str] = {
     "maplibre-gl.js": "maplibre-gl/dist/maplibre-gl.js",
     "maplibre-gl.css": "maplibre-gl/dist/maplibre-gl.css",
     "leaflet-maplibre-gl.js": "@maplibre/maplibre-gl-leaflet/leaflet-maplibre-gl.js",
+    "idb.js": "idb/build/umd.js",
     "inter-latin.woff2": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
     "inter-latin-ext.woff2": "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2",
 }

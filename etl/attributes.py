@@ -12,6 +12,8 @@ from etl.encoding import garbled
 from etl.fault import Fault, Faults
 from etl.mapping import FieldRule, Mapping
 from etl.reading import Batch
+from etl.sealing import PERSONAL, has_words
+from gis.access.masking import mask_name
 from gis.errors import BadInput
 
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+")
@@ -96,7 +98,10 @@ def _converter(field: str, rule: FieldRule, mapping: Mapping, *, column: str) ->
                 return None, Fault("code_missing", f"{column} 是空的")
             return None, None
         if garbled(text):
-            return None, Fault("garbled_text", f"{column} 的文字“{text[:20]}”是乱码")
+            return None, Fault("garbled_text", f"{column} 的文字{_quoted(text[:20], field, mapping)}是乱码")
+        if field in PERSONAL and "*" in text:
+            # Loaded, the mask would be taken for the name.
+            return None, Fault("masked_value", f"{column} 是脱敏过的，不能当作原文入库")
         if rule.kind == "code":
             return _code(value, text, rule, column)
         if rule.kind == "choice":
@@ -108,10 +113,21 @@ def _converter(field: str, rule: FieldRule, mapping: Mapping, *, column: str) ->
         if rule.kind in ("number", "integer"):
             return _number(text, rule, column)
         if rule.pattern is not None and not re.fullmatch(rule.pattern, text):
-            return None, Fault("code_malformed", f"{column}“{text[:40]}”格式不对")
+            return None, Fault("code_malformed", f"{column}{_quoted(text[:40], field, mapping)}格式不对")
         return text, None
 
     return turn
+
+
+def _quoted(text: str, field: str, mapping: Mapping) -> str:
+    """A value as a reason may say it: reasons are kept in the store in clear, so nothing of a person's is quoted."""
+    free = mapping.fields[field].kind == "text" and mapping.subject == "parcels"
+    return "（内容不显示）" if field in PERSONAL or free else f"“{text}”"
+
+
+def _masked(text: str) -> str:
+    """A code or number that has words in it may be a name out of a shifted column."""
+    return (mask_name(text) or "") if has_words(text) else text
 
 
 def _code(value: object, text: str, rule: FieldRule, column: str) -> _Converted:
@@ -132,9 +148,9 @@ def _code(value: object, text: str, rule: FieldRule, column: str) -> _Converted:
             return None, Fault(
                 "lost_zeros", f"{column}“{text}”只有 {len(text)} 位，应为 {rule.digits} 位，可能丢了前导 0"
             )
-        return None, Fault("code_malformed", f"{column}“{text[:40]}”应为 {rule.digits} 位数字")
+        return None, Fault("code_malformed", f"{column}“{_masked(text[:40])}”应为 {rule.digits} 位数字")
     if rule.pattern is not None and not re.fullmatch(rule.pattern, text):
-        return None, Fault("code_malformed", f"{column}“{text[:40]}”格式不对")
+        return None, Fault("code_malformed", f"{column}“{_masked(text[:40])}”格式不对")
     return text, None
 
 
@@ -174,7 +190,7 @@ def _flag(value: object, text: str, rule: FieldRule, column: str) -> _Converted:
     if text in rule.no:
         return False, None
     return None, Fault(
-        "value_not_listed", f"{column}“{text[:20]}”应为 {'/'.join(rule.yes)}（是）或 {'/'.join(rule.no)}（否）"
+        "value_not_listed", f"{column}“{_masked(text[:20])}”应为 {'/'.join(rule.yes)}（是）或 {'/'.join(rule.no)}（否）"
     )
 
 
@@ -182,9 +198,9 @@ def _number(text: str, rule: FieldRule, column: str) -> _Converted:
     try:
         number = float(text)
     except ValueError:
-        return None, Fault("value_not_number", f"{column}“{text[:20]}”不是数字")
+        return None, Fault("value_not_number", f"{column}“{_masked(text[:20])}”不是数字")
     if not np.isfinite(number):
-        return None, Fault("value_not_number", f"{column}“{text[:20]}”不是有限的数")
+        return None, Fault("value_not_number", f"{column}“{_masked(text[:20])}”不是有限的数")
     if rule.minimum is not None and number < rule.minimum:
         return None, Fault("value_not_number", f"{column} {text[:20]} 小于 {rule.minimum:g}")
     if rule.kind == "integer":

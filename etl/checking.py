@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from etl.fault import Faults
 from etl.mapping import Checks
-from etl.reference import STORE_SRID, Outline, Reference, to_store
+from etl.reference import STORE_SRID, Outline, Reference
 from etl.repair import repair_polygons
 
 POLYGON, POINT = "polygon", "point"
@@ -54,7 +54,7 @@ class Located:
 
 def anchor_points(wkb: NDArray[np.object_], *, max_coordinate: float) -> NDArray[np.float64]:
     """The first coordinate of each geometry that has a finite one, shape (m, 2), in the file's own order."""
-    geometry = _read(wkb)
+    geometry = read_wkb(wkb)
     coords, index = shapely.get_coordinates(geometry[~shapely.is_missing(geometry)], return_index=True)
     fine = np.isfinite(coords).all(axis=1) & (np.abs(coords) <= max_coordinate).all(axis=1)
     _, first = np.unique(index[fine], return_index=True)
@@ -86,7 +86,7 @@ def locate_geometry(
         Keep several parts (divisions); the result is a MultiPolygon throughout.
     """
     n = len(wkb)
-    geometry = _read(wkb)
+    geometry = read_wkb(wkb)
     missing = shapely.is_missing(geometry)
     for i in np.flatnonzero(missing):
         if wkb[i] is None:
@@ -104,7 +104,7 @@ def locate_geometry(
     rows = np.flatnonzero(ok)
     if len(rows) == 0:
         return Located(result, np.full(n, np.nan), [], int(had_z.sum()))
-    result[rows] = _transform(geometry[rows], reference)
+    result[rows] = transform(geometry[rows], reference)
     unplaced = rows[~np.isfinite(shapely.bounds(result[rows])).all(axis=1)]
     for i in unplaced:
         faults.add(i, "outside_county", f"坐标按 {reference.label} 换算不出经纬度")
@@ -175,7 +175,7 @@ def compare_areas(
     return result
 
 
-def _read(wkb: NDArray[np.object_]) -> NDArray[np.object_]:
+def read_wkb(wkb: NDArray[np.object_]) -> NDArray[np.object_]:
     with np.errstate(invalid="ignore"):  # NaN coordinates are ours to report
         return np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
 
@@ -222,12 +222,10 @@ def _single(
     return geometry, ok & ~(is_multi & (parts > 1))
 
 
-def _transform(geometry: NDArray[np.object_], reference: Reference, *, swap: bool = False) -> NDArray[np.object_]:
-    def work(coords: NDArray[np.float64]) -> NDArray[np.float64]:
-        return to_store(coords[:, ::-1] if reference.swap_xy != swap else coords, reference.crs)
-
+def transform(geometry: NDArray[np.object_], reference: Reference, *, swap: bool = False) -> NDArray[np.object_]:
+    """Geometry of the file in EPSG:4490 lon/lat; what cannot be transformed is not finite."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(shapely.transform(geometry, work), dtype=object)
+        return np.asarray(shapely.transform(geometry, lambda c: reference.to_store(c, swap=swap)), dtype=object)
 
 
 def _validity(
@@ -290,7 +288,7 @@ def _inside(
     far = doubtful[out]
     if len(far) == 0:
         return rows
-    swapped = _transform(source[far], reference, swap=True)
+    swapped = transform(source[far], reference, swap=True)
     turned = np.asarray(np.isfinite(shapely.bounds(swapped)).all(axis=1))
     turned[turned] = shapely.intersects(outline.geometry, swapped[turned])
     anchors = shapely.get_coordinates(shapely.get_point(_rings(result[far]), 0))

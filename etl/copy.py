@@ -164,7 +164,9 @@ def mend(conn: Connection, *, table: str | None = None) -> list[str]:
             [table],
         ).fetchall()
         for name in {name for name, _, _ in found}:
-            conn.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(*name.split("."))))
+            # TRUNCATE refuses a table that foreign keys point at; no row can point at one that was never served
+            empty = sql.SQL("DELETE FROM {}" if _pointed_at(conn, name) else "TRUNCATE {}")
+            conn.execute(empty.format(sql.Identifier(*name.split("."))))
         for _, index, ddl in found:
             if conn.execute("SELECT to_regclass(%s)", [index]).fetchone() == (None,):
                 conn.execute(ddl)
@@ -176,8 +178,6 @@ def _drop_indexes(conn: Connection, table: str) -> list[tuple[str, str]]:
     """Drop what no constraint stands on, remembering the DDL in the same transaction; return (index, ddl)."""
     schema, _, name = table.partition(".")
     with conn.transaction():
-        if conn.execute("SELECT 1 FROM pg_constraint WHERE confrelid = %s::regclass", [table]).fetchone():
-            return []  # somebody's foreign key points here: its table could not be emptied alone
         found = conn.execute(
             "SELECT format('%%I.%%I', i.schemaname, i.indexname), i.indexdef FROM pg_indexes i "
             "WHERE i.schemaname = %s AND i.tablename = %s AND NOT EXISTS (SELECT FROM pg_constraint c "
@@ -193,6 +193,12 @@ def _drop_indexes(conn: Connection, table: str) -> list[tuple[str, str]]:
             )
             conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(*index.split("."))))
     return [(index, ddl) for index, ddl in found]
+
+
+def _pointed_at(conn: Connection, table: str) -> bool:
+    """Whether another table's foreign key points at this one."""
+    found = conn.execute("SELECT 1 FROM pg_constraint WHERE confrelid = %s::regclass", [table]).fetchone()
+    return found is not None
 
 
 def _rebuild(links: Sequence[Connection], dropped: Sequence[tuple[str, str]], pool: ThreadPoolExecutor) -> None:

@@ -24,16 +24,20 @@ from etl.limits import Limits, read_limits
 from etl.lineage import Source as Origin
 from etl.lineage import close_load, open_load
 from etl.mapping import Mapping, Subject, read_mapping
+from etl.neighbours import Neighbours
+from etl.offset import refuse_shifted
 from etl.reading import Source, open_source
 from etl.reference import Outline, Reference, country, decide, whereabouts
 from etl.rejects import write_rejects
 from etl.report import UNITS, NothingLoaded, Report, reasons, record
 from etl.staging import Stage
-from gis.access.crypt import Keys, make_keys
+from gis.access.crypt import Keys
+from gis.access.resealing import keys_of_store
 from gis.errors import BadInput, OnemapError, SetupProblem, StoreUnavailable
 from gis.settings import Settings
 from gis.store.engine import connect
 from gis.store.queries import load_queries
+from gis.store.space import require_free
 
 OnProgress = Callable[[str, int, int], None]
 """Called with the step's Chinese name, rows done, rows in all."""
@@ -46,7 +50,7 @@ class Options:
     Attributes
     ----------
     layer, encoding, crs : str or None
-        Layer of a GeoPackage; encoding of a shapefile; CRS as ``EPSG:4526``.
+        Layer of a GeoPackage; encoding of a shapefile; CRS as ``EPSG:4526``, ``GCJ-02`` or ``BD-09``.
     swap_xy : bool
         The file's first number is the northing or latitude.
     repair : bool
@@ -92,6 +96,7 @@ def import_file(
     """
     began = time.perf_counter()
     limits = read_limits(settings.data)
+    require_free(settings, mb=limits.file.keep_free_mb, what="导入")
     rules = read_mapping(settings.data, mapping, subject=subject)
     with (
         open_source(file, layer=options.layer, encoding=options.encoding, limits=limits) as source,
@@ -99,7 +104,7 @@ def import_file(
     ):
         if not conn.execute(load_queries("imports")["lock"]).fetchone() == (True,):
             raise BadInput("另一个导入正在进行。", next_step="等它结束（./onemap import log 可查看）再导入。")
-        notes = [*_seen_before(conn, source, subject, options), *source.notes]
+        notes = [*seen_before(conn, source.sha256, subject, options), *source.notes]
         if subject == "divisions":
             return import_divisions(
                 conn, settings=settings, source=source, mapping=rules, limits=limits, crs=options.crs,
@@ -107,8 +112,8 @@ def import_file(
                 began=began, on_progress=on_progress,
             )  # fmt: skip
         return _import_features(
-            conn, source=source, mapping=rules, limits=limits, options=options, notes=notes, began=began,
-            keys=make_keys(settings),
+            conn, settings=settings, source=source, mapping=rules, limits=limits, options=options, notes=notes, began=began,
+            keys=keys_of_store(settings, conn),
             on_progress=on_progress,
         )  # fmt: skip
 
@@ -160,8 +165,9 @@ def read_outline(conn: Connection) -> Outline:
     return Outline(row[1], geometry, int(row[2]))
 
 
-def _seen_before(conn: Connection, source: Source, subject: str, options: Options) -> list[str]:
-    row = conn.execute(load_queries("imports")["same_file"], {"sha256": source.sha256, "subject": subject}).fetchone()
+def seen_before(conn: Connection, sha256: str, subject: str, options: Options) -> list[str]:
+    """Refuse a file that was imported before; with ``--again`` or in a dry run a note says so."""
+    row = conn.execute(load_queries("imports")["same_file"], {"sha256": sha256, "subject": subject}).fetchone()
     if row is None:
         return []
     said = f"同一个文件已在 {row[1]} 导入过（批次 {row[0]}）"
@@ -176,6 +182,7 @@ def _seen_before(conn: Connection, source: Source, subject: str, options: Option
 def _import_features(
     conn: Connection,
     *,
+    settings: Settings,
     source: Source,
     mapping: Mapping,
     limits: Limits,
@@ -187,12 +194,18 @@ def _import_features(
 ) -> Report:
     outline = read_outline(conn)
     located = locate(source.columns, mapping)
-    sample = anchor_points(source.sample().wkb, max_coordinate=limits.location.max_coordinate)
+    looked_at = source.sample()
+    sample = anchor_points(looked_at.wkb, max_coordinate=limits.location.max_coordinate)
     reference = decide(
         declared=source.crs_text, demanded=options.crs, swap_xy=options.swap_xy, xy=sample, outline=outline, limits=limits,
         name=source.name,
     )  # fmt: skip
     notes.extend(reference.notes)
+    columns = located.get(mapping.key)
+    notes += refuse_shifted(
+        conn, subject=mapping.subject, wkb=looked_at.wkb, reference=reference, limits=limits, name=source.name,
+        keys=looked_at.values[columns[0]] if columns else np.full(len(looked_at), None, dtype=object),
+    )  # fmt: skip
     crs = reference.label + ("（对调坐标轴）" if reference.swap_xy else "")
     load_id = open_load(conn, Origin(mapping.subject, source.name, source.sha256, crs, mapping.name))
 
@@ -200,17 +213,22 @@ def _import_features(
         mapping=mapping, located=located, reference=reference, outline=outline, repair=options.repair,
         max_coordinate=limits.location.max_coordinate,
     )  # fmt: skip
-    stage = Stage(conn, load_id=load_id, mapping=mapping, outline=outline, source=source, keys=keys)
+    stage = Stage(
+        conn, load_id=load_id, mapping=mapping, outline=outline, source=source, keys=keys,
+        neighbours=Neighbours.load(settings.data),
+    )  # fmt: skip
     rows_in = 0
     for batch in source.batches():
         stage.add(batch, gate.pass_through(batch))
         rows_in += len(batch)
+        require_free(settings, mb=limits.file.keep_free_mb, what="导入")
         on_progress("读取和检查", rows_in, source.count)
     if rows_in == 0:
         raise BadInput(f"{source.name} 的记录都标记为已删除（0 行），不是成功。", next_step="请重新导出。")
     on_progress("核对重复和重叠", 0, 1)
     stage.hold_against_each_other(on_progress)
     on_progress("入库", 0, 1)
+    _require_room(conn, settings, limits)
     loaded = stage.load()
     on_progress("入库", 1, 1)
 
@@ -219,7 +237,8 @@ def _import_features(
     close_load(conn, load_id, rows_loaded=loaded, rows_quarantined=stage.rejected.total)
     conn.execute(load_queries("imports")["annotate"], {"load_id": load_id, "note": record(notes, stage.warned)})
     if options.rejects is not None and stage.rejected.total:
-        write_rejects(conn, load_id, out=options.rejects)
+        # Whole: it goes to whoever has the file itself in hand.
+        write_rejects(conn, load_id, out=options.rejects, vault=keys)
         notes.append(f"未导入的行已写入 {options.rejects.name}")
     report = Report(
         subject=mapping.subject, file=source.name, sha256=source.sha256, mapping=mapping.name, crs=crs,
@@ -227,7 +246,7 @@ def _import_features(
         rows_loaded=loaded, rows_quarantined=stage.rejected.total, quarantined=reasons(stage.rejected),
         warnings=reasons(stage.warned), notes=list(dict.fromkeys(notes)), unplaced=stage.unplaced,
         seconds=time.perf_counter() - began,
-        next_steps=_next_steps(stage.rejected, load_id, options) if loaded else [],
+        next_steps=next_steps(stage.rejected, load_id, options) if loaded else [],
     )  # fmt: skip
     if loaded + stage.rejected.total != rows_in:  # never a silent drop
         raise OnemapError(f"行数对不上：读 {rows_in}，入库 {loaded}，隔离 {stage.rejected.total}。库未改动。")
@@ -238,7 +257,15 @@ def _import_features(
     return report
 
 
-def _next_steps(rejected: Tally, load_id: int, options: Options) -> list[str]:
+def _require_room(conn: Connection, settings: Settings, limits: Limits) -> None:
+    """Refuse before the one statement that writes everything: a database whose log finds no room stops altogether."""
+    staged = conn.execute(load_queries("imports")["staged_bytes"]).fetchone()
+    need = int((staged[0] if staged else 0) * limits.file.room_per_staged / 1e6)
+    require_free(settings, mb=need + limits.file.keep_free_mb, what="这一批入库")
+
+
+def next_steps(rejected: Tally, load_id: int, options: Options, *, example: str = "问题行.gpkg") -> list[str]:
+    """What to do after an import, with its commands."""
     steps = []
     if options.dry_run:
         steps.append("这是试运行，库没有改动；确认无误后去掉 --dry-run 再导入。")
@@ -247,7 +274,7 @@ def _next_steps(rejected: Tally, load_id: int, options: Options) -> list[str]:
         return steps
     if rejected.total:
         steps.append(
-            f"下载未导入的行和原因：./onemap import rejects {load_id} --out 问题行.gpkg；改好后只导入改好的行。"
+            f"下载未导入的行和原因：./onemap import rejects {load_id} --out {example}（要改好再导入，加 --personal --reason 改错）。"
         )
     steps.append(f"要撤销这一批：./onemap import undo {load_id}")
     return steps

@@ -30,6 +30,8 @@ class FileLimits(_Strict):
     max_geojson_bytes: int = Field(gt=0)
     batch_rows: int = Field(gt=0)
     max_rows: int = Field(gt=0)
+    keep_free_mb: int = Field(ge=0)
+    room_per_staged: float = Field(gt=0)
 
 
 class LocationLimits(_Strict):
@@ -40,6 +42,19 @@ class LocationLimits(_Strict):
     max_accuracy_m: float = Field(gt=0)
     max_coordinate: float = Field(gt=0)
     min_crs_confidence: int = Field(ge=0, le=100)
+
+
+class OffsetLimits(_Strict):
+    """When a layer counts as shifted: metres, votes and shares, explained in limits.toml."""
+
+    inner_share: float = Field(gt=0, le=1)
+    near_building_m: float = Field(gt=0)
+    same_key_m: float = Field(gt=0)
+    min_votes: int = Field(gt=0)
+    min_z: float = Field(gt=0)
+    min_agreement: float = Field(gt=0, le=1)
+    min_agreement_points: float = Field(gt=0, le=1)
+    say_from: int = Field(gt=0)
 
 
 class Candidate(_Strict):
@@ -55,6 +70,7 @@ class Limits(_Strict):
     archive: ArchiveLimits
     file: FileLimits
     location: LocationLimits
+    offset: OffsetLimits
     candidates: list[Candidate]
     countries: dict[str, str] = {}
 

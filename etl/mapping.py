@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gis.errors import BadInput, DefinitionError
 
-Subject = Literal["parcels", "facilities", "divisions"]
+Subject = Literal["parcels", "facilities", "divisions", "incidents"]
 Response = Literal["off", "warn", "quarantine"]
 
 # What a mapping may fill; anything else in a TOML is a mistake. Personal fields never reach schema onemap.
@@ -30,7 +30,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "divisions": ("code", "name", "parent_code", "urban_rural", "households", "population"),
 }  # fmt: skip
 KEYS = {"parcels": "parcel_code", "facilities": "facility_code", "divisions": "code"}
-_RESERVED = {"limits"}  # files of data/imports that are no mapping
+_RESERVED = (
+    "limits",
+    "incidents_",
+)  # files of data/imports that are no mapping of features; cases: etl/cases/mapping.py
 
 
 class _Strict(BaseModel):
@@ -147,7 +150,7 @@ class Mapping:
 
 def mapping_names(data: Path) -> list[str]:
     """Names of all mappings, sorted."""
-    return sorted(p.stem for p in (data / "imports").glob("*.toml") if p.stem not in _RESERVED)
+    return sorted(p.stem for p in (data / "imports").glob("*.toml") if not p.stem.startswith(_RESERVED))
 
 
 def read_mapping(data: Path, name: str, *, subject: Subject | None = None) -> Mapping:

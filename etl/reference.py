@@ -12,6 +12,7 @@ from pyproj.transformer import AreaOfInterest, TransformerGroup
 from shapely.geometry.base import BaseGeometry
 
 from etl.limits import Limits
+from gis.crs import Shifted, from_shifted, shifted_name
 from gis.errors import BadInput
 
 STORE_SRID = 4490
@@ -51,12 +52,23 @@ class Reference:
         The file's first number is the northing or latitude.
     notes : list of str
         For the lineage.
+    shifted : {'GCJ-02', 'BD-09'} or None
+        What the coordinates are after `crs` is undone: a web map's, taken back to CGCS2000.
+    asked : bool
+        A person named the CRS; nothing they said is overruled.
     """
 
     crs: pyproj.CRS
     label: str
     swap_xy: bool = False
     notes: list[str] = field(default_factory=list)
+    shifted: Shifted | None = None
+    asked: bool = False
+
+    def to_store(self, xy: NDArray[np.float64], *, swap: bool = False) -> NDArray[np.float64]:
+        """Numbers of the file to lon, lat of EPSG:4490; `swap` turns the axes once more than the file asks for."""
+        lonlat = to_store(xy[:, ::-1] if self.swap_xy != swap else xy, self.crs)
+        return lonlat if self.shifted is None else from_shifted(lonlat, self.shifted)
 
 
 def to_store(xy: NDArray[np.float64], crs: pyproj.CRS) -> NDArray[np.float64]:
@@ -88,7 +100,7 @@ def decide(
     declared : str or None
         What the file says: ``EPSG:n`` or WKT.
     demanded : str or None
-        ``--crs``.
+        ``--crs``: ``EPSG:n``, ``GCJ-02`` or ``BD-09``.
     xy : ndarray, shape (n, 2)
         One finite point of each row of a sample, as it is in the file.
 
@@ -98,7 +110,10 @@ def decide(
         No CRS is known; the declared one contradicts the numbers; axes are swapped; the datum cannot be converted.
     """
     file_crs = _parse(declared, what=f"{name} 声明的坐标系") if declared else None
-    asked = _parse(demanded, what="--crs") if demanded else None
+    shifted = shifted_name(demanded) if demanded else None
+    asked = _parse(demanded, what="--crs") if demanded and shifted is None else None
+    if shifted is not None and file_crs is None:
+        asked = pyproj.CRS.from_epsg(4326)  # what web maps call longitude and latitude
     if file_crs is None and asked is None:
         raise _missing(xy, outline=outline, limits=limits, name=name)
     crs = asked or file_crs
@@ -114,7 +129,10 @@ def decide(
     label, matched = _label(crs, limits)
     if matched:
         notes.append(matched)
-    reference = Reference(crs, label, swap_xy, notes)
+    if shifted is not None:
+        notes.append(f"按 --crs {demanded} 换算：{label} 的数当作 {shifted} 坐标，换回 CGCS2000")
+        label = shifted
+    reference = Reference(crs, label, swap_xy, notes, shifted, asked=demanded is not None)
     if len(xy) == 0:
         return reference
     share = share_inside(xy, crs, outline, swap_xy=swap_xy)

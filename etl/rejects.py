@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from psycopg import Connection
 
+from etl.sealing import open_row
+from gis.access.crypt import Keys
 from gis.errors import BadInput, NotFound
 from gis.store.queries import load_queries
 
@@ -19,13 +21,16 @@ _OURS = ("行号", "编码", "原因代码", "原因")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
-def write_rejects(conn: Connection, load_id: int, *, out: Path) -> int:
+def write_rejects(conn: Connection, load_id: int, *, out: Path, vault: Keys | None = None) -> int:
     """Write all quarantined rows of a load with their reasons; return how many.
 
-    The rows are whole and may hold names and identity numbers: the file is readable by its owner only.
+    The file is readable by its owner only: with `vault` it holds names and identity numbers.
 
     Parameters
     ----------
+    vault : Keys or None
+        Opens what is sealed: the rows are whole, as they came. None: personal fields are masked, what else is sealed is
+        marked; such a file is for reading, not for importing again.
     out : Path
         ``.csv`` (UTF-8 with BOM, cells that spreadsheets would run neutralised by a leading apostrophe) or
         ``.gpkg`` (with the geometry as it came, in the CRS of the load).
@@ -48,6 +53,11 @@ def write_rejects(conn: Connection, load_id: int, *, out: Path) -> int:
     rows = conn.execute(queries["rejects"], {"load_id": load_id}).fetchall()
     if not rows:
         raise NotFound(f"批次 {load_id} 没有被隔离的行。", next_step="全部通过，不需要处理。")
+    if vault is not None:
+        rows = [
+            (*row[:4], open_row(vault, load_id=load_id, number=row[0], shown=row[4], sealed=row[6]), row[5])
+            for row in rows
+        ]
     columns = list(dict.fromkeys(c for row in rows for c in row[4]))
     try:
         os.close(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -66,7 +76,7 @@ def _write_csv(rows: list[tuple[Any, ...]], columns: list[str], out: Path) -> No
     with out.open("w", encoding="utf-8-sig", newline="") as f:
         writer = csv.writer(f)
         writer.writerow([*_OURS, *(neutral(c) for c in columns)])
-        for number, key, code, reason, properties, _ in rows:
+        for number, key, code, reason, properties, *_ in rows:
             writer.writerow(
                 [number, neutral(key), code, neutral(reason), *(neutral(properties.get(c)) for c in columns)]
             )

@@ -8,7 +8,7 @@ from typing import Any
 from etl.fault import TITLES, Tally
 from gis.errors import BadInput
 
-UNITS = {"parcels": "个地块", "facilities": "个设施", "divisions": "个区划"}
+UNITS = {"parcels": "个地块", "facilities": "个设施", "divisions": "个区划", "incidents": "件办件"}
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from etl.copy import copy_rows
 from etl.fault import Fault, Tally
 from etl.gate import Passed
 from etl.mapping import Mapping
+from etl.neighbours import Neighbours
 from etl.overlap import Overlap, Strip, find_overlaps, turned_away
 from etl.quarantine import quarantine
 from etl.reading import Batch, Source
 from etl.reference import Outline
-from etl.sealing import seal
+from etl.sealing import has_words, seal
 from etl.zones import read_zones
 from gis.access.crypt import Keys
 from gis.access.masking import mask_name
@@ -31,6 +32,7 @@ _PARCEL = (
     "name", "issuer_code", "contractor_code", "contract_code", "ownership", "parcel_kind", "land_use", "land_class",
     "planting", "soil_grade", "purpose", "acquired_by", "declared_pbf", "declared_area_mu", "east", "south", "west", "north",
 )  # fmt: skip
+_SIDES = ("east", "south", "west", "north")
 _FACILITY = ("kind", "name", "capacity", "capacity_unit", "open_hours", "duty_phone")
 _ROUND = 1e-8  # degrees, about 1 mm: corners closer than this are the same corner
 _STRIP_ROWS = 20_000
@@ -48,10 +50,12 @@ class Stage:
     """
 
     def __init__(
-        self, conn: Connection, *, load_id: int, mapping: Mapping, outline: Outline, source: Source, keys: Keys
-    ) -> None:
+        self, conn: Connection, *, load_id: int, mapping: Mapping, outline: Outline, source: Source, keys: Keys,
+        neighbours: Neighbours,
+    ) -> None:  # fmt: skip
         self.conn, self.load_id, self.mapping, self.outline, self.source = conn, load_id, mapping, outline, source
-        self.keys = keys
+        self.keys, self.neighbours = keys, neighbours
+        self._sides_masked = 0
         self.rejected, self.warned, self.notes = Tally(), Tally(), list[str]()
         self.unplaced = 0
         self._away: dict[int, tuple[str, Fault]] = {}
@@ -71,6 +75,7 @@ class Stage:
         quarantine(
             self.conn, load_id=self.load_id, batch=batch, faults=first,
             keys={i: keys[i] if keys[i] is not None else raw(i) for i in first}, tally=self.rejected,
+            mapping=self.mapping, vault=self.keys,
         )  # fmt: skip
         good = passed.good
         for i in good:
@@ -110,6 +115,8 @@ class Stage:
         loaded = self.conn.execute(self.queries[f"insert_{self.mapping.subject}"], bound).rowcount
         row = self.conn.execute(self.queries["unplaced"]).fetchone()
         self.unplaced = int(row[0]) if row else 0
+        if self._sides_masked:
+            self.notes.append(f"四至里 {self._sides_masked:,} 处像是人名，已脱敏，库中不留原文")
         if self.parcels:
             self.conn.execute(self.queries["insert_contractors"], bound)
             for number, key, code in self.conn.execute(self.queries["contractors_differ"]).fetchall():
@@ -137,6 +144,7 @@ class Stage:
             columns["in_pbf"] = self.zones.contain(spots, "pbf")
             columns["in_high_standard"] = self.zones.contain(spots, "high_standard")
             columns["contractor_masked"] = _map(values.get("contractor_name"), mask_name, len(good))
+            self._hide_people(columns, values.get("contractor_name"))
             measured = values.get("declared_area_m2")
             if measured is not None:  # the file's own 亩 first, its m² turned into 亩 where there is none
                 mu = values.get("declared_area_mu", np.full(len(good), None, dtype=object))
@@ -147,6 +155,17 @@ class Stage:
         else:
             columns["capability"] = _map(values.get("capability"), lambda v: list(v or ()), len(good))
         return columns
+
+    def _hide_people(self, columns: dict[str, Any], holders: NDArray[np.object_] | None) -> None:
+        """Mask whoever is named in 四至 and in the parcel's own name; in the clear they are kept nowhere."""
+        for side in _SIDES:
+            if side in columns:
+                clear = columns[side]
+                columns[side] = _map(clear, self.neighbours.masked, len(clear))
+                self._sides_masked += int((columns[side] != clear).sum())
+        if "name" in columns and holders is not None:
+            pairs = zip(columns["name"], holders, strict=True)
+            columns["name"] = np.array([self.neighbours.without(n, h) for n, h in pairs], dtype=object)
 
     def _stage_contractors(self, batch: Batch, passed: Passed, good: NDArray[np.intp]) -> None:
         names, codes = passed.values.get("contractor_name"), passed.values.get("contractor_code")
@@ -179,7 +198,8 @@ class Stage:
         if column is None:
             return lambda i: None
         values = batch.values[column]
-        return lambda i: None if values[i] is None else str(values[i])[:60]
+        # A shifted column puts a name where the key should be.
+        return lambda i: None if values[i] is None or has_words(str(values[i])) else str(values[i])[:60]
 
     # -- turning rows away after they were staged --
 
@@ -199,6 +219,7 @@ class Stage:
         quarantine(
             self.conn, load_id=self.load_id, batch=batch, faults={i: self._away[int(n)][1] for i, n in enumerate(numbers)},
             keys={i: self._away[int(n)][0] for i, n in enumerate(numbers)}, tally=self.rejected,
+            mapping=self.mapping, vault=self.keys,
         )  # fmt: skip
         self._away.clear()
 

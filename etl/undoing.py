@@ -8,6 +8,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
+from etl.cases.undoing import undo_cases
 from etl.fault import TITLES, Tally
 from etl.placing_again import place_again
 from etl.report import Reason, reasons
@@ -84,11 +85,14 @@ def undo_load(conn: Connection, load_id: int) -> dict[str, int]:
     take_back: dict[str, Callable[[Connection, int], dict[str, int]]] = {
         "parcels": _parcels, "facilities": _facilities, "divisions": _divisions,
     }  # fmt: skip
-    if subject not in take_back or synthetic:
+    if subject not in (*take_back, "incidents") or synthetic:
         raise BadRequest(
             f"批次 {load_id} 是“{subject}”，不是从文件导入的，不能这样撤销。",
             next_step="演示数据用 ./onemap reset 重建。",
         )
+    if subject == "incidents":  # lines of history go only with a load that is marked
+        conn.execute(queries["mark_undone"], bound)
+        return undo_cases(conn, load_id)
     counts = take_back[subject](conn, load_id)
     conn.execute(queries["mark_undone"], bound)
     return counts

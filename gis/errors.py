@@ -38,6 +38,22 @@ class BadRequest(OnemapError):
     status = 400
 
 
+class Conflict(OnemapError):
+    """已有人先办: what was seen is no longer what stands; somebody was quicker.
+
+    Parameters
+    ----------
+    standing : object
+        What stands now, for whoever asked to look at; None: not known.
+    """
+
+    status = 409
+
+    def __init__(self, message: str, *, next_step: str = "", standing: object = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.standing = standing
+
+
 class TooLarge(OnemapError):
     """超出上限: the answer or the upload would be larger than allowed."""
 
@@ -56,6 +72,13 @@ class StoreUnavailable(OnemapError):
 
     status = 503
     exit_code = 3
+
+
+class StorageFull(OnemapError):
+    """存储已满: nothing was stored; reading goes on."""
+
+    status = 507
+    exit_code = 4
 
 
 class SetupProblem(OnemapError):

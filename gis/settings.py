@@ -47,8 +47,14 @@ class Settings(BaseSettings):
         Whether roles that need a second factor must use it; the demo start sets it off.
     public_url : str or None
         Address people use, when a proxy stands in front; https there makes cookies Secure.
+    worker : bool
+        Whether the web's process works off jobs too; off where `./onemap worker` runs beside it.
+    photos : Path or None
+        Folder of the photos of cases; None: ``var/photos/<database>``, because a sweep removes what its database knows nothing of.
     personal_key_file : Path or None
         Key of the personal data; None: ``var/keys/personal.key``.
+    audit_head_file : Path or None
+        Where the audit trail's head is noted, best on another disk; None: ``var/audit-head.json``.
     oidc_issuer, oidc_client_id, oidc_client_secret, oidc_login_claim : str or None
         The county's own identity provider.
     tianditu_key : str or None
@@ -67,7 +73,10 @@ class Settings(BaseSettings):
     production: bool = False
     require_second_factor: bool = True
     public_url: str | None = None
+    worker: bool = True
+    photos: Path | None = None
     personal_key_file: Path | None = None
+    audit_head_file: Path | None = None
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = None
@@ -90,6 +99,11 @@ class Settings(BaseSettings):
     def sql(self) -> Path:
         """The database as files."""
         return ROOT / "sql"
+
+    @property
+    def photo_folder(self) -> Path:
+        """Where photos are kept."""
+        return self.photos or self.var / "photos" / self.db_name
 
     @property
     def socket_folder(self) -> Path:

@@ -11,5 +11,5 @@ END
 $$;
 COMMENT ON ROLE onemap_owner IS 'Owns every object; runs migrations; never serves requests.';
 COMMENT ON ROLE onemap_app IS 'The web: reads what the map shows, writes cases; owns nothing, cannot change history.';
-COMMENT ON ROLE onemap_reader IS 'QGIS, reports: reads the onemap schema, nothing else.';
+COMMENT ON ROLE onemap_reader IS 'QGIS, reports: reads what is common knowledge of the onemap schema; under row-level security it sees no row of a division.';
 COMMENT ON ROLE onemap_job IS 'Imports and scheduled jobs.';

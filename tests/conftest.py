@@ -34,6 +34,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 _STARTED = pytest.StashKey[bool]()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _notes_of_test_stores_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A server notes its audit trail's head when it stops: scratch databases do not belong among an installation's notes."""
+    # By the environment, so that the processes tests start know it too.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONEMAP_AUDIT_HEAD_FILE", str(tmp_path_factory.mktemp("heads") / "audit-head.json"))
+        yield
+
+
 def _template_name(settings: Settings) -> str:
     text = b"".join(p.read_bytes() for p in schema_files(settings.sql))
     return "tmpl_" + sha256(text).hexdigest()[:12]

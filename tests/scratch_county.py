@@ -6,6 +6,7 @@ import json
 import math
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -66,6 +67,7 @@ def build_scratch(
             made[3].append((village, town, f"{'东西南北中'[j % 5]}{'安定泰和平'[i % 5]}村", pieces))
         made[2].append((town, county, f"{'甲乙丙丁戊己'[i % 6]}{'镇' if i % 2 == 0 else '乡'}", cells))
     made[1].append((county, None, "测试县", [r for t in made[2] for r in t[3]]))
+    now = datetime.now(UTC)
     with connect(settings, role="owner") as conn:
         load = conn.execute(
             "INSERT INTO intake.load (subject, source_name, synthetic, finished_at) VALUES ('scratch', '合成', true, now()) "
@@ -121,11 +123,11 @@ def build_scratch(
                 )  # fmt: skip
                 conn.execute(
                     "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, accepted_at, due_at, closed_at, "
-                    "status, grid_code, village_code, township_code, load_id, geom) VALUES (%s, 'S01', 'grid', '路灯不亮', "
-                    "now() - make_interval(days => %s, hours => 3), now(), now() + make_interval(days => %s), %s, %s, %s, %s, %s, %s, "
+                    "ended_at, status, grid_code, village_code, township_code, load_id, geom) VALUES (%s, 'S01', 'grid', '路灯不亮', "
+                    "now() - make_interval(days => %s, hours => 3), now(), now() + make_interval(days => %s), %s, %s, %s, %s, %s, %s, %s, "
                     "ST_SetSRID(ST_MakePoint(%s, %s), 4490))",
-                    [f"C{n}-{k}", k * 20, k - 2, None, "closed" if k == 4 else "handling", grid, village, grid[:9], load[0],
-                     x + math.cos(k) * 1e-3, y + math.sin(k) * 1e-3],
+                    [f"C{n}-{k}", k * 20, k - 2, *([now, now, "closed"] if k == 4 else [None, None, "handling"]), grid, village, grid[:9],
+                     load[0], x + math.cos(k) * 1e-3, y + math.sin(k) * 1e-3],
                 )  # fmt: skip
         conn.execute(
             "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, status, load_id) "

@@ -20,10 +20,12 @@
     if (!dash) return ask(resource, options);
     const headers = new Headers((options && options.headers) || {});
     headers.set("X-Onemap-Language", config.language);
+    headers.set("X-Onemap-Page", location.pathname);
     tell(1);
     try {
       const answer = await ask(resource, { ...options, headers });
       if (answer.status >= 500) onemap.trouble("away");
+      else if (answer.ok) fresh = new Date();
       return answer;
     } catch (error) {
       onemap.trouble("away");
@@ -35,10 +37,12 @@
 
   // While something is wrong: say so once, try every 5 s, and when it is well again fetch what is shown anew.
   let timer = null;
+  let fresh = new Date(); // when what is on the screen was right
   onemap.trouble = function (what) {
     const words = onemap.words;
     const store = what === "store";
-    onemap.toast({ text: store ? words.store : words.away, next: store ? words.store_next : words.away_next, retry: true });
+    const time = fresh.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+    onemap.toast({ text: store ? words.store : words.away, next: (store ? words.store_next : words.away_next).replace("{time}", time), retry: true });
     if (timer === null) timer = setInterval(onemap.retry, 5000);
   };
   onemap.retry = async function () {
@@ -54,6 +58,17 @@
     onemap.toast({ text: onemap.words.back, good: true });
     onemap.refresh();
   };
+
+  // A page nobody touches asks for nothing: it would show old figures as if they were today's.
+  setInterval(async () => {
+    if (timer !== null || document.hidden) return;
+    try {
+      const answer = await ask("/healthz", { cache: "no-store" });
+      if (!answer.ok || (await answer.json()).database !== "ok") onemap.trouble("store");
+    } catch (error) {
+      onemap.trouble("away");
+    }
+  }, (config.heartbeat_s || 30) * 1000);
 
   onemap.toast = function ({ text, next = "", retry = false, good = false }) {
     const box = document.getElementById("toast");

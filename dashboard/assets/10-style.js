@@ -77,9 +77,9 @@
       vector("beside-hit", "divisions", "fill", { filter: none, paint: { "fill-color": "#000", "fill-opacity": 0 } }),
       vector("child-fill", "divisions", "fill", { filter: none, paint: { "fill-color": "#fff", "fill-antialias": false } }),
       vector("child-unknown", "divisions", "fill", { filter: none, paint: { "fill-pattern": "hatch" } }),
-      vector("parcel-fill", "parcels", "fill", { minzoom: 14, filter: ["has", "parcel_id"], paint: { "fill-color": land, "fill-opacity": 0.95 } }),
+      vector("parcel-fill", "parcels", "fill", { minzoom: 14, filter: ["!", ["has", "code"]], paint: { "fill-color": land, "fill-opacity": 0.95 } }),
       vector("parcel-line", "parcels", "line", {
-        minzoom: 14, filter: ["has", "parcel_id"],
+        minzoom: 14, filter: ["!", ["has", "code"]],
         paint: { "line-color": "#93A08C", "line-width": by(14, 0.35, 16, 0.6, 18, 1), "line-opacity": by(14, 0.3, 15, 0.5, 16, 0.9) },
       }),
       vector("zone-pbf", "farmland_zones", "fill", { filter: ["==", ["get", "kind"], "pbf"], paint: { "fill-color": "#0B6F63", "fill-opacity": 0.14 } }),
@@ -166,8 +166,8 @@
         minzoom: 12.5, layout: { "icon-image": ["match", ["get", "state"], "available", "resource", "resource-busy"], "icon-allow-overlap": true },
       }),
       vector("incident", "incidents", "symbol", {
-        // 退回 went back to whoever reported it: nobody here has it open, and no figure counts it
-        minzoom: 13.5, filter: ["!=", ["get", "status"], "returned"],
+        // the tiles hold open ones only: neither 办结 nor 退回 nor 合并
+        minzoom: 13.5,
         layout: {
           "icon-image": ["case", ["==", ["get", "is_overdue"], true], "overdue", "open"], "icon-allow-overlap": true,
           "symbol-sort-key": ["case", ["==", ["get", "is_overdue"], true], 2, 1], "icon-size": by(13.5, 0.7, 15.5, 1),
@@ -182,7 +182,7 @@
       }),
       vector("water-name", "ground", "symbol", {
         minzoom: 11, filter: ["all", ["has", "name"], ["in", ["get", "kind"], ["literal", ["river", "canal"]]]],
-        layout: { "text-field": plain, "text-font": ["Onemap Italic", ...TEXT], "text-size": 11, "text-letter-spacing": 0.15, "symbol-spacing": 500 },
+        layout: { "text-field": plain, "text-font": ["Onemap Italic", ...TEXT], "text-size": 11, "text-letter-spacing": 0.15, "text-padding": 70 }, // a river lies in every tile: one name within 70 px
         paint: { "text-color": "#4D86A8", "text-halo-color": "#FFFFFF", "text-halo-width": 1.4 },
       }),
       vector("facility-name", "facilities", "symbol", {

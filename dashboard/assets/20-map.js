@@ -2,8 +2,8 @@
 (function () {
   "use strict";
   const onemap = (window.onemap = window.onemap || {});
-  const LOWEST = { 1: 4, 2: 12, 3: 14, 4: 15 }; // Leaflet zooms from which a level's children are in the tiles
-  const HIGHEST = { 1: 12, 2: 14.5, 3: 17, 4: 18 };
+  const LOWEST = { 1: 4, 2: 11, 3: 14, 4: 15 }; // Leaflet zooms from which a level's children are in the tiles
+  const HIGHEST = { 1: 13, 2: 14.5, 3: 17, 4: 18 };
   const FLY_S = 0.6;
   const state = Object.assign((onemap.map = onemap.map || {}), { leaflet: null, layer: null, gl: null, ready: false, scene: null, hover: null, settled: true, catalogue: null });
 
@@ -67,6 +67,7 @@
         localIdeographFontFamily: '"Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
         // the last picture is kept: a flight moves it while the next one is drawn
         canvasContextAttributes: { preserveDrawingBuffer: true, antialias: false },
+        pixelRatio: devicePixelRatio * (Number.parseFloat(getComputedStyle(document.documentElement).zoom) || 1),
         attributionControl: false, validateStyle: false, maxTileCacheSize: 120, collectResourceTiming: false, crossSourceCollisions: true,
       });
       state.layer.addTo(map);
@@ -143,7 +144,7 @@
     const phone = matchMedia("(max-width: 640px)").matches;
     const months = document.getElementById("months");
     const foot = months && months.offsetHeight ? months.offsetHeight + 28 : 48;
-    return phone ? { tl: [16, 72], br: [16, 16 + sheet()] } : { tl: [28, 60], br: [28, foot] };
+    return phone ? { tl: [16, 72], br: [16, 80 + sheet()] } : { tl: [28, 60], br: [28, foot] };
   }
   const sheet = () => {
     const open = document.getElementById("page").dataset.sheet !== "none";

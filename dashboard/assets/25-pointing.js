@@ -26,7 +26,7 @@
       // at the grid there is nothing below but the land itself
       const parcel = found(latlng, ["parcel-fill"])[0];
       const own = found(latlng, ["beside-hit"])[0];
-      if (parcel) return onemap.go({ kind: "parcel", key: String(parcel.properties.parcel_id), ...(own ? { at: own.properties.code } : {}) });
+      if (parcel) return onemap.go({ kind: "parcel", key: String(parcel.id), ...(own ? { at: own.properties.code } : {}) });
     }
     const child = found(latlng, ["child-hit"])[0];
     if (child) return onemap.go({ at: child.properties.code });

@@ -126,7 +126,7 @@
     const box = $("search-box");
     if ($("search")) return;
     const input = Object.assign(document.createElement("input"), {
-      id: "search", type: "text", autocomplete: "off", spellcheck: false, maxLength: 40, placeholder: box.dataset.placeholder,
+      id: "search", type: "text", autocomplete: "off", spellcheck: false, maxLength: 40, placeholder: matchMedia("(max-width: 640px)").matches ? box.dataset.short : box.dataset.placeholder,
     });
     for (const [name, value] of [["role", "combobox"], ["aria-label", box.dataset.label], ["aria-controls", "search-results"], ["aria-autocomplete", "list"]])
       input.setAttribute(name, value);

@@ -17,6 +17,7 @@ from gis.divisions.measures import DEFAULT_MEASURE, MEASURES, classify
 from gis.divisions.reading import Divisions, Place
 from gis.errors import NotFound, StoreUnavailable
 
+FIGURES = 2  # place of the left panel in OUTPUTS
 KINDS = ("parcel", "facility", "resource", "incident")
 OUTPUTS = [
     Output("crumbs", "children"), Output("measure", "children"), Output("figures", "children"), Output("card", "children"),
@@ -34,7 +35,7 @@ def register(callbacks: Callbacks, divisions: Divisions, things: Things) -> None
         try:
             return present(t, asked, *read(divisions, things, asked))
         except NotFound:
-            return absent(t, asked)
+            return absent(t, asked, home(divisions, things))
         except StoreUnavailable:
             # What is on screen stays; the script says so and tries again.
             return [no_update] * (len(OUTPUTS) - 1) + [{"away": True, "seq": asked.get("seq")}]
@@ -92,12 +93,37 @@ def present(t: Catalogue, asked: dict[str, Any], place: Place, thing: Thing | No
     ]  # fmt: skip
 
 
-def absent(t: Catalogue, asked: dict[str, Any]) -> list[Any]:
-    """Return every output for a place that is not there: what happened, and the way out."""
+def home(divisions: Divisions, things: Things) -> Place | None:
+    """Read what the asker sees first; None while the store holds no county."""
+    try:
+        return read(divisions, things, {})[0]
+    except (NotFound, StoreUnavailable):
+        return None
+
+
+def absent(t: Catalogue, asked: dict[str, Any], place: Place | None) -> list[Any]:
+    """Return every output for a place that is not there: what happened and the way out, beside the map of one's own place."""
     code = str(asked.get("at") or "")[:40]
-    if code:
-        said = figures.missing(t, t("error.missing_place"), t("error.missing_place_next", code=code))
-    else:
+    if place is None:
         said = figures.missing(t, t("error.empty_store"), t("error.empty_store_next"))
-    nothing = {"at": code, "seq": asked.get("seq"), "missing": True}
-    return [[], no_update, said, None, [], no_update, [], no_update, no_update, [], [], [], nothing]
+        return [
+            [],
+            no_update,
+            said,
+            None,
+            [],
+            no_update,
+            [],
+            no_update,
+            no_update,
+            [],
+            [],
+            [],
+            {"at": code, "seq": asked.get("seq"), "missing": True},
+        ]
+    shown = present(t, {"measure": asked.get("measure"), "seq": asked.get("seq")}, place, None)
+    shown[FIGURES] = [
+        *figures.missing(t, t("error.missing_place"), t("error.missing_place_next", code=code)),
+        *shown[FIGURES],
+    ]
+    return shown

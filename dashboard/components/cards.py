@@ -153,13 +153,14 @@ def _incident(t: Catalogue, f: Row) -> tuple[str, str, Component | None, None, L
         (t("card.incident_reported"), moment(t, f["reported_at"])),
         (t("card.incident_due"), moment(t, f["due_at"])),
         (t("card.incident_closed"), moment(t, f["closed_at"]) if f["closed_at"] else "—"),
+        (t("card.incident_work"), html.A(t("card.to_desk"), href=f"/desk/{f['case_no']}", className="text-link")),
     ]
     return f["title"], f"{t('card.incident_no')} {f['case_no']}", badge, None, lines
 
 
 def _capabilities(t: Catalogue, tags: list[str]) -> Component | str:
     names = [name_of("capability", tag, language=t.language) or tag for tag in tags]
-    return "、".join(names) if names else _known(t, None)
+    return (", " if t.language == "en" else "、").join(names) if names else _known(t, None)
 
 
 def _source(t: Catalogue, f: Row, where: str) -> Component:

@@ -48,11 +48,11 @@ def columns(t: Catalogue, measure: str) -> list[Row]:
     number = {"type": "rightAligned", "cellRenderer": "OnemapNumber"}
     return [
         {"field": "name", "headerName": t("table.name"), "flex": 1, "minWidth": 70, "cellRenderer": "OnemapName"},
-        {"field": "value", "headerName": t(f"short.{measure}"), "headerTooltip": t(f"measure.{measure}"), "width": 80, "cellRenderer": "OnemapBar", "sort": "desc",
+        {"field": "value", "headerName": t(f"short.{measure}"), "headerTooltip": t(f"measure.{measure}"), "width": 82, "cellRenderer": "OnemapBar", "sort": "desc",
          "type": "rightAligned"},
-        {"field": "farmland", "headerName": t("table.farmland"), "width": 68, **number},
-        {"field": "open", "headerName": t("table.open"), "width": 54, **number},
-        {"field": "overdue", "headerName": t("table.overdue"), "width": 54, "cellRenderer": "OnemapOverdue", "type": "rightAligned"},
+        {"field": "farmland", "headerName": t("table.farmland"), "width": 78, **number},
+        {"field": "open", "headerName": t("table.open"), "width": 50, **number},
+        {"field": "overdue", "headerName": t("table.overdue"), "width": 46, "cellRenderer": "OnemapOverdue", "type": "rightAligned"},
     ]  # fmt: skip
 
 

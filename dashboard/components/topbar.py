@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard.components import user
 from dashboard.components.icon import icon
 from dashboard.text import Catalogue
+from gis.access.principal import current
 from gis.divisions.measures import MEASURES
 from gis.divisions.reading import Place
 from gis.divisions.search import Hit
@@ -24,12 +25,14 @@ def bar(t: Catalogue, layer_menu: Component) -> Component:
                         **{"data-drawer": "left", "aria-label": t("top.figures")}),
             html.A(html.Img(src="/assets/mark.svg", alt="", width=28, height=28), href="/", className="mark", title=t("app.name"),
                    **{"data-home": "1", "aria-label": t("map.home")}),
+            *_desk(t),
             html.Nav(id="crumbs", **{"aria-label": t("app.name")}),
             html.Div(
                 [
                     icon("search"),
                     # The input itself is made by assets/40-page.js: a controlled one loses letters to its own echo.
-                    html.Div(id="search-box", **{"data-label": t("top.search_aria"), "data-placeholder": t("top.search")}),
+                    html.Div(id="search-box", **{"data-label": t("top.search_aria"), "data-placeholder": t("top.search"),
+                            "data-short": t("top.search_short")}),
                     dcc.Store(id="search-text"),
                     html.Kbd("/"),
                     html.Div(id="search-results", role="listbox"),
@@ -46,7 +49,7 @@ def bar(t: Catalogue, layer_menu: Component) -> Component:
                     ),
                     html.A(t("top.other_language"), className="tag tag-language", href="?",
                            **{"data-language": "en" if t.language == "zh" else "zh"}),
-                    *filter(None, [user.menu(t)]),
+                    user.menu(t),
                 ],
                 className="top-tools",
             ),
@@ -55,6 +58,17 @@ def bar(t: Catalogue, layer_menu: Component) -> Component:
         ],
         id="top",
     )  # fmt: skip
+
+
+def _desk(t: Catalogue) -> list[Component]:
+    """The way to the desk, for whoever may see cases."""
+    who = current.get()
+    address = "/desk" if t.language == "zh" else f"/desk?lang={t.language}"
+    return (
+        [html.A(t("desk.tab.queue"), href=address, className="to-desk", title=t("desk.title"))]
+        if who and who.may("incident.view")
+        else []
+    )
 
 
 def crumbs(t: Catalogue, place: Place) -> list[Component]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, unquote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Scope
 
@@ -15,7 +16,7 @@ from gis.errors import OnemapError
 
 LOGIN = "/login"
 # Never a page, whatever the browser says it accepts: a script asked.
-_SCRIPT_PATHS = ("/_dash-", "/_reload-hash", "/tiles", "/api", "/assets/", "/vendor/", "/healthz")
+_SCRIPT_PATHS = ("/_dash-", "/_reload-hash", "/tiles", "/api", "/open311/", "/assets/", "/vendor/", "/healthz")
 
 
 def safe_next(asked: str | None) -> str:
@@ -126,9 +127,23 @@ def said(status: int, name: str, message: str, step: str) -> Response:
     )
 
 
-def home_of(principal: Principal) -> str:
-    """Where somebody starts: the map, or their part of the administration."""
+def home_of(principal: Principal, request: Request | None = None) -> str:
+    """Where somebody starts: the map, or their part of the administration; who works in the field, on a phone: their tasks.
+
+    Parameters
+    ----------
+    request : Request or None
+        What they hold is read from its headers; None: not known, so not a phone.
+    """
+    if request is not None and principal.role in FIELD and is_phone(request):
+        return "/m/tasks"
     return "/" if principal.may("map.view") else "/admin" if ADMIN & principal.permissions else "/password"
 
 
+def is_phone(request: Request) -> bool:
+    """Whether a telephone asks. Chromium says so in a header of its own, all others in the name they give themselves."""
+    return request.headers.get("sec-ch-ua-mobile") == "?1" or "Mobi" in request.headers.get("user-agent", "")
+
+
+FIELD = frozenset({"village_cadre", "grid_member"})
 ADMIN = frozenset({"account.manage", "scope.manage", "session.manage", "audit.read"})

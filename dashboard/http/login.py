@@ -63,7 +63,7 @@ def router(
     county: Callable[[], str],
     password_rule: str,
     secure: bool,
-    demo: Callable[[], Sequence[DemoLine]] = lambda: (),
+    demo: Callable[[str | None, str | None], Sequence[DemoLine]] = lambda address, host: (),
     identity: Provider | None = None,
 ) -> APIRouter:
     """Return the routes of signing in.
@@ -81,7 +81,7 @@ def router(
     secure : bool
         Whether people come by https: the cookie then never travels without.
     demo : callable
-        Accounts to offer; empty unless the settings say demo.
+        Accounts to offer to a browser at an address that asked under a host's name; empty unless all of it is a demo on this machine.
     identity : Provider or None
         The county's identity provider.
     """
@@ -97,10 +97,12 @@ def router(
         return Visitor(request.client.host if request.client else None, request.headers.get("user-agent", "")[:200])
 
     async def login_page(
-        next_: str, *, login: str = "", error: OnemapError | None = None, note: str = ""
+        request: Request, next_: str, *, login: str = "", error: OnemapError | None = None, note: str = ""
     ) -> HTMLResponse:
         try:
-            lines, name = await blocking(demo), await blocking(county)
+            # The name this page was asked under too: another site's name that leads here is another site.
+            lines = await blocking(demo, request.client.host if request.client else None, request.url.hostname)
+            name = await blocking(county)
         except StoreUnavailable as away:
             lines, name, error = (), "", error or away
         page = render(
@@ -120,11 +122,11 @@ def router(
     async def show(request: Request) -> Response:
         principal, next_ = request.state.principal, safe_next(request.query_params.get("next"))
         if principal is not None and "again" not in request.query_params:
-            return RedirectResponse(next_ if next_ != "/" else home_of(principal), status_code=303)
+            return RedirectResponse(next_ if next_ != "/" else home_of(principal, request), status_code=303)
         note = "已经退出。" if "out" in request.query_params else ""
         if "expired" in request.query_params:
             note = "登录已经过期，请再登录一次，然后回到刚才的页面。"
-        return await login_page(next_, note=note)
+        return await login_page(request, next_, note=note)
 
     async def enter(request: Request) -> Response:
         form: dict[str, str] = {}
@@ -136,7 +138,7 @@ def router(
                 visitor=visitor(request), old_token=request.cookies.get(COOKIE),
             )  # fmt: skip
         except OnemapError as error:
-            return await login_page(safe_next(form.get("next")), login=form.get("login", ""), error=error)
+            return await login_page(request, safe_next(form.get("next")), login=form.get("login", ""), error=error)
         return into(done, next_)
 
     async def code_page(request: Request, next_: str, error: OnemapError | None = None) -> Response:
@@ -229,7 +231,7 @@ def router(
                 raise NotFound("本县没有接入统一身份登录。", next_step="请用账号和密码登录。")
             departure = await blocking(identity.depart)
         except OnemapError as error:
-            return await login_page(safe_next(request.query_params.get("next")), error=error)
+            return await login_page(request, safe_next(request.query_params.get("next")), error=error)
         response = RedirectResponse(departure.url, status_code=303)
         kept = {_TICKET: departure.ticket, _NEXT: quote(safe_next(request.query_params.get("next")))}
         for name, value in kept.items():
@@ -248,12 +250,12 @@ def router(
                 identity.arrive, ticket=request.cookies.get(_TICKET, ""), params=dict(request.query_params)
             )
             done = await blocking(
-                sign_in.by_identity, subject=who.subject, login=who.login, visitor=visitor(request),
+                sign_in.by_identity, subject=who.subject, login=who.login, display_name=who.display_name, visitor=visitor(request),
                 old_token=request.cookies.get(COOKIE),
             )  # fmt: skip
             response = into(done, next_)
         except OnemapError as error:
-            response = await login_page(next_, error=error)
+            response = await login_page(request, next_, error=error)
         for name in (_TICKET, _NEXT):
             response.delete_cookie(name, path="/login/county", httponly=True, samesite="lax", secure=secure)
         return response

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio.to_thread
 from fastapi import APIRouter
 from psycopg import Connection
 from psycopg.rows import tuple_row
 
-from dashboard.http import admin, login, receipt, reveal, sheet
+from dashboard.http import admin, login, receipt, reveal, sheet, wall
 from dashboard.http.access import Door
 from dashboard.http.admin.office import Office
 from dashboard.http.login import DemoLine
 from dashboard.http.ratelimit import Limits, read_limits
 from dashboard.http.routes import RouteTable, read_routes
-from gis.access import demo, sessions
+from gis.access import demo, devices, sessions
+from gis.access.audit_head import remember
 from gis.access.crypt import load_keys
 from gis.access.oidc import Provider, ProviderSettings
+from gis.access.partners import principal_of_key
 from gis.access.principal import Principal
 from gis.access.reveal import reveal as reveal_field
 from gis.access.roles import Roles
 from gis.access.rules import AccessRules
 from gis.access.sign_in import SignIn
+from gis.errors import OnemapError
 from gis.settings import Settings
 from gis.store.queries import load_queries
 
+log = logging.getLogger(__name__)
+HEADS_EVERY_S = 3600.0
 # Addresses that these routes answer; the page's own 404 must let them through.
-PREFIXES = ("/login", "/logout", "/password", "/admin", "/api/", "/receipt", "/sheet/", "/favicon.ico")
+PREFIXES = ("/login", "/wall/enter", "/logout", "/password", "/admin", "/api/", "/receipt", "/sheet/", "/favicon.ico")
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,12 @@ class Protection:
     limits: Limits
     door: Door
     roles: Roles
+    rules: AccessRules
+
+    def partner_of(self, key: str, address: str | None) -> Principal | None:
+        """Whose key of another system this is (Open311); the gate does not know such keys."""
+        with self.door.asking() as conn:
+            return principal_of_key(conn, key, roles=self.roles, address=address)
 
     def options(self, settings: Settings, *, csp: str) -> dict[str, Any]:
         """Return the keywords of `Gate`."""
@@ -56,6 +72,7 @@ class Protection:
             "limits": self.limits,
             "csp": csp,
             "public_url": settings.public_url,
+            "display_life_s": int(self.rules.wall_idle.total_seconds()),
         }
 
 
@@ -89,9 +106,14 @@ def protect(settings: Settings) -> Protection:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         door.open()
+        noting = asyncio.create_task(note_heads(settings, door))
         try:
             yield
         finally:
+            noting.cancel()
+            with suppress(asyncio.CancelledError):
+                await noting
+            await anyio.to_thread.run_sync(note_head, settings, door)
             door.close()
 
     routes = APIRouter(lifespan=lifespan)
@@ -103,6 +125,12 @@ def protect(settings: Settings) -> Protection:
             demo=partial(demo_lines, settings, door, roles), identity=provider_of(settings, keys),
         )
     )  # fmt: skip
+    routes.include_router(
+        wall.router(
+            partial(devices.pair, door.begin_unknown), end=end, secure=(settings.public_url or "").startswith("https://"),
+            life_s=int(rules.wall_idle.total_seconds()),
+        )
+    )  # fmt: skip
     routes.include_router(admin.router(Office(door, settings=settings, roles=roles, rules=rules)))
     routes.include_router(
         reveal.router(
@@ -111,7 +139,23 @@ def protect(settings: Settings) -> Protection:
     )
     routes.include_router(receipt.router(settings.data))
     routes.include_router(sheet.router())
-    return Protection(router=routes, table=table, limits=limits, door=door, roles=roles)
+    return Protection(router=routes, table=table, limits=limits, door=door, roles=roles, rules=rules)
+
+
+async def note_heads(settings: Settings, door: Door, *, every_s: float = HEADS_EVERY_S) -> None:
+    """Note the audit trail's head outside the database, every hour while serving."""
+    while True:
+        await asyncio.sleep(every_s)
+        await anyio.to_thread.run_sync(note_head, settings, door)
+
+
+def note_head(settings: Settings, door: Door) -> None:
+    """Note the head now; a store that is away, or a note that cannot be written, is said in the log and no more."""
+    try:
+        with door.begin_unknown() as conn:
+            remember(settings, conn)
+    except (OnemapError, OSError) as e:
+        log.warning("审计留底没有记下：%s", e)
 
 
 def county_name(door: Door) -> str:
@@ -121,15 +165,40 @@ def county_name(door: Door) -> str:
     return str(found[0]) if found else ""
 
 
-def demo_lines(settings: Settings, door: Door, roles: Roles) -> list[DemoLine]:
-    """Return the accounts to offer under the login: only of a demo start, and only where demo accounts were made."""
-    if settings.production or not (settings.var / "demo.json").exists():
+def demo_lines(settings: Settings, door: Door, roles: Roles, address: str | None, host: str | None) -> list[DemoLine]:
+    """Return the accounts to offer under the login, with their password: of a demo on this very machine, and no other.
+
+    Not in production; not when people come from elsewhere (host or public address); not when the store holds anything real
+    about people or their land; not to a browser elsewhere (`address`, `host`: of the request); not accounts that were disabled.
+    """
+    if settings.production or not local_only(settings) or not is_loopback(address) or not is_loopback(host):
+        return []
+    if not demo.demo_file(settings).exists():
+        return []
+    with door.begin_unknown() as conn:
+        listed = conn.cursor(row_factory=tuple_row).execute(load_queries("access")["demo_logins"]).fetchall()
+        names = division_names(conn, [code for _, _, code in listed if code])
+    if not listed:
         return []
     password = demo.demo_password(settings)
-    with door.begin_unknown() as conn:
-        plan = demo.planned(conn, roles=roles, township=demo.TOWNSHIP)
-        names = division_names(conn, [one.division_code for one in plan if one.division_code])
-    return [DemoLine(one.login, password, one.role_name, names.get(one.division_code or "", "")) for one in plan]
+    shown = [(login, roles.of(role), code) for login, role, code in listed]
+    return [DemoLine(login, password, role.name, names.get(code or "", "")) for login, role, code in shown if role]
+
+
+def local_only(settings: Settings) -> bool:
+    """Whether only this machine can reach the page."""
+    public = urlsplit(settings.public_url).hostname if settings.public_url else None
+    return is_loopback(settings.host) and (settings.public_url is None or is_loopback(public))
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def division_names(conn: Connection[Any], codes: list[str]) -> dict[str, str]:

@@ -30,6 +30,7 @@ class _Route(BaseModel):
     needs: str | list[str]
     kind: Kind
     rate: str = "request"
+    keyed: bool = False
 
 
 class _Files(BaseModel):
@@ -61,6 +62,8 @@ class Rule:
         How a refusal is said.
     rate : str
         Which limit counts.
+    keyed : bool
+        Who asks shows a key of its own in what it sends: neither a cookie nor the page it comes from means anything here.
     """
 
     path: str
@@ -68,6 +71,7 @@ class Rule:
     needs: frozenset[str]
     kind: Kind
     rate: str
+    keyed: bool = False
 
     @property
     def public(self) -> bool:
@@ -190,12 +194,14 @@ def read_routes(path: Path, *, permissions: Collection[str]) -> RouteTable:
             faults.append(f"{row.path}: {sorted(unknown)}")
         if len(needs) != 1 and needs & special:
             faults.append(f"{row.path}: {sorted(needs & special)} 不能与别的并列")
+        if row.keyed and (needs != {PUBLIC} or row.kind != "api"):
+            faults.append(f"{row.path}: keyed 只能用于公开的接口")
         for method in row.methods:
             if (row.path, method) in seen:
                 faults.append(f"{method} {row.path} 写了两次")
             seen.add((row.path, method))
         methods = frozenset(row.methods) | ({"HEAD"} if "GET" in row.methods else set())
-        rules.append(Rule(row.path, methods, needs, row.kind, row.rate))
+        rules.append(Rule(row.path, methods, needs, row.kind, row.rate, row.keyed))
     for files in table.file:
         rules += [Rule(p, frozenset({"GET", "HEAD"}), frozenset({files.needs}), "file", "request") for p in files.paths]
     faults += [f"回调 {k}: {v}" for k, v in table.callback.items() if v not in permissions and v != BROWSER]

@@ -46,7 +46,8 @@ def page(t: Catalogue, settings: Settings) -> Component:
                     html.Div(
                         [
                             html.Button(t("top.figures"), className="tab-left", **{"data-sheet-tab": "left"}),
-                            html.Button(t("top.ranking"), className="tab-right", **{"data-sheet-tab": "right"}),
+                            html.Button([html.Span(t("top.ranking"), className="when-list"), html.Span(t("top.card"), className="when-card")],
+                                        className="tab-right", **{"data-sheet-tab": "right"}),
                             html.Button(t("top.fold"), **{"data-drawer": "none"}),
                         ],
                         className="sheet-tabs",

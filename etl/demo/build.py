@@ -18,12 +18,13 @@ from etl.demo.content import TableLoad, content, division_load
 from etl.demo.profile import CountyProfile, load_profile
 from etl.demo.terrain import Terrain, generate
 from etl.lineage import Source, close_load, open_load
-from gis.access.crypt import make_keys
+from gis.access.resealing import keys_of_store
 from gis.divisions.placing import read_grids
 from gis.errors import BadRequest, SetupProblem
 from gis.settings import Settings
 from gis.store.engine import connect
 from gis.store.holdings import Standing, read_standing
+from gis.store.space import is_scarce
 
 Progress = Callable[[str], None]
 
@@ -110,7 +111,7 @@ def build_county(
             _timed(report, tell, "汇总与整理", lambda: _finish(conn))
             conn.execute("UPDATE onemap.county SET built_at = now() WHERE code = %s", [known.code])
         except psycopg.Error as e:
-            reason = str(e).strip().splitlines()[0]
+            reason = "磁盘满了" if is_scarce(settings) else str(e).strip().splitlines()[0]
             raise SetupProblem(
                 f"建县中断：{reason}。库里的半成品不会被使用。",
                 next_step="运行 ./onemap doctor 查磁盘和数据库，然后重来：./onemap county build。",
@@ -146,7 +147,7 @@ def _load_everything(
     # Two threads: the server spends most of the time, generating the next table goes on meanwhile.
     with ThreadPoolExecutor(2) as pool:
         try:
-            for table in content(terrain, grids, as_of=as_of, keys=make_keys(settings)):
+            for table in content(terrain, grids, as_of=as_of, keys=keys_of_store(settings, conn)):
                 for name in table.after:
                     running[name].result()
                 opened.append((table, _open(conn, table)))
@@ -206,12 +207,12 @@ def _stands(conn: Connection, profile: CountyProfile, scale: str) -> bool:
 
 
 def _empty(conn: Connection) -> None:
-    """Throw everything away, and mend what a killed load left; versions of tables go on counting."""
+    """Throw everything away, and mend what a killed load left; versions of tables go on counting, published processes stay."""
     mend(conn)
     with conn.transaction():
         tables = conn.execute(
             "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('onemap', 'personal', 'intake') "
-            "AND tablename NOT IN ('table_version', 'dropped_index') AND tableowner = current_user "
+            "AND tablename NOT IN ('table_version', 'dropped_index', 'process') AND tableowner = current_user "
             "ORDER BY 1, 2"
         ).fetchall()
         names = sql.SQL(", ").join(sql.Identifier(*t) for t in tables)
@@ -229,5 +230,5 @@ def _mark_begun(conn: Connection, profile: CountyProfile, name: str, scale: str)
 def _finish(conn: Connection) -> None:
     conn.execute("SELECT onemap.refresh_parcel_summary()")
     # VACUUM also sets the visibility map: the first readers need not write hint bits
-    for table in ("parcel", "parcel_summary", "incident", "household", "building"):
+    for table in ("parcel", "parcel_summary", "case_file", "household", "building"):
         conn.execute(sql.SQL("VACUUM (ANALYZE) onemap.{}").format(sql.Identifier(table)))

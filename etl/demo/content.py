@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from etl.demo.attributes import register
 from etl.demo.facilities import Facilities, Resources, furnish, position_times
-from etl.demo.incidents import report_incidents
+from etl.demo.incidents import last_numbers, report_incidents
 from etl.demo.lists import only_where
 from etl.demo.people import People, populate
 from etl.demo.places import Places, find_places
@@ -22,7 +22,9 @@ from etl.demo.terrain import Terrain
 from etl.sealing import masked, seal
 from etl.transform import geometry_to_lonlat, sound_to_lonlat, to_lonlat
 from gis.access.crypt import Keys
+from gis.cases.routing import Duties
 from gis.divisions.placing import Grids, Placement, place
+from gis.settings import ROOT
 
 Objects = NDArray[np.object_]
 Floats = NDArray[np.float64]
@@ -30,6 +32,8 @@ Floats = NDArray[np.float64]
 # The day the published division list holds from (NBS codes, cut-off 2023-06-30).
 VALID_FROM = date(2023, 6, 30)
 _HILBERT_LEVEL = 15
+# States of an incident in which its clock no longer runs.
+_STOPPED = ["closed", "returned", "feedback"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def content(terrain: Terrain, grids: Grids, *, as_of: date, keys: Keys) -> Itera
     parcels, holder = _parcels(terrain, grids, people, seed)
     yield parcels
     places = find_places(terrain, seed=seed)
-    yield _incidents(terrain, grids, places, sizes.incidents, as_of, seed)
+    yield from _incidents(terrain, grids, places, sizes.incidents, as_of, seed)
     yield _simple(terrain, "onemap.building", "buildings", "房屋", terrain.buildings, {"kind": "house"})
     yield from _people(terrain, grids, people, holder, keys=keys)
     yield from _ground(terrain)
@@ -137,7 +141,9 @@ def _in_zones(terrain: Terrain, inner: Objects) -> dict[str, Any]:
     return inside
 
 
-def _incidents(terrain: Terrain, grids: Grids, places: Places, count: int, as_of: date, seed: int) -> TableLoad:
+def _incidents(
+    terrain: Terrain, grids: Grids, places: Places, count: int, as_of: date, seed: int
+) -> Iterator[TableLoad]:
     inc = report_incidents(places, count=count, as_of=as_of, seed=seed)
     point = inc.point.copy()
     known = ~np.isnan(point[:, 0])
@@ -150,25 +156,60 @@ def _incidents(terrain: Terrain, grids: Grids, places: Places, count: int, as_of
         point[lost] = places.centre[[row[v] for v in inc.village[lost]]]
         lonlat[lost] = to_lonlat(point[lost], srid=terrain.metric_srid)
         codes = placed(_points(lonlat), grids)
+    then = np.datetime64(as_of, "us") - np.timedelta64(8, "h")  # the data's midnight, Beijing, in UTC
+    # What is late already was told long ago: the first sweep tells what changes from here on.
+    told = np.select(
+        [np.isin(inc.status, _STOPPED), inc.due < then, inc.warn < then],
+        ["on_track", "breached", "at_risk"],
+        "on_track",
+    )
     columns: dict[str, Any] = {
-        "incident_id": np.arange(1, count + 1),
+        "case_id": np.arange(1, count + 1),
         "case_no": inc.case_no,
+        "process": "incident",
+        "process_version": 1,
+        "state": inc.status,
         "item_code": inc.item,
         "channel": inc.channel,
         "title": inc.title,
         "reported_at": inc.reported,
         "accepted_at": inc.accepted,
         "responded_at": inc.responded,
+        "deadline_class": inc.deadline,
         "due_at": inc.due,
+        "warn_at": inc.warn,
+        "clock_state": np.where(np.isin(inc.status, _STOPPED), "stopped", "runs").astype(object),
+        "swept": told.astype(object),
+        "done_at": inc.done,
         "closed_at": inc.closed,
-        "status": inc.status,
+        "ended_at": inc.ended,
+        "level": inc.level,
+        "unit": _units(inc.item, inc.level, codes, inc.status),
         "handled_level": np.ma.masked_equal(inc.handled_level, 0),
         "rating": np.ma.masked_equal(inc.rating, 0),
         "source_crs": inc.source_crs,
         "geom": _points(lonlat),
         **codes,
     }
-    return TableLoad("onemap.incident", "incidents", "事件", columns, count)
+    yield TableLoad("onemap.case_file", "incidents", "事件", columns, count)
+    # the numbers given out so far: a case of the same day goes on from the last
+    prefix, day, last = last_numbers(inc.case_no)
+    numbers = {"prefix": prefix, "day": day, "last": last}
+    yield TableLoad("onemap.case_number", "incidents", "办件号", numbers, len(day), traced=False)
+
+
+def _units(item: Objects, level: NDArray[np.int64], codes: dict[str, Any], status: Objects) -> Objects:
+    """Who is in charge, as the engine routes (`gis.cases.routing`): the duty list's unit, else the office of the place."""
+    duties = Duties.load(ROOT / "data")
+    office = np.where(level <= 2, codes["township_code"], codes["village_code"])
+    units = office.astype(object)
+    units[status == "reported"] = None
+    for one in np.unique(item):
+        for at in range(1, 5):
+            duty = duties.of(one, at)
+            if duty is not None and duty.unit is not None:
+                units[(item == one) & (level == at) & (status != "reported")] = duty.unit
+    return units
 
 
 def _people(

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from etl.demo.bursts import draw_bursts
+from etl.demo.deadlines import due_and_warn, due_times
 from etl.demo.lists import code_list, ranks, shape
 from etl.demo.places import Places
-from etl.demo.working_days import WorkingDays, working_mask
+from etl.demo.working_days import working_mask
 
 Objects = NDArray[np.object_]
 Ints = NDArray[np.int64]
@@ -28,6 +29,7 @@ Times = NDArray[np.datetime64]
 _MINUTE = np.timedelta64(60_000_000, "us")
 _BEIJING = np.timedelta64(8, "h")  # no summer time in the years generated
 DAYS = 730
+_LEVELS = ("county", "township", "village", "grid")
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,15 @@ class Incidents:
 
     Attributes
     ----------
-    reported, accepted, responded, due, closed : datetime64[us], UTC; NaT where it has not happened.
+    reported, accepted, responded, due, closed : datetime64[us], UTC; NaT where it has not happened; nothing is due before it
+        is accepted.
+    warn : datetime64[us], UTC; from when it is at risk (临期): three quarters of the time allowed.
+    done : when the result was reported and the clock stopped; NaT while it runs, and for what was sent back.
+    ended : when it was no longer open, closed or sent back (退回); NaT for open ones.
+    deadline : codes of data/codelists/deadline_class.csv.
     point : (n, 2) easting, northing in the metric CRS; NaN where nobody said where (未落点).
     village : village code the report is about; of unplaced ones too.
+    level : 1-4, where it lies: who closed it, or who usually does with its item.
     handled_level : 1-4, 0 while nobody has closed it.
     rating : 1-5, 0 when nobody has rated it.
     """
@@ -53,7 +61,12 @@ class Incidents:
     accepted: Times
     responded: Times
     due: Times
+    warn: Times
+    done: Times
     closed: Times
+    ended: Times
+    deadline: Objects
+    level: Ints
     handled_level: Ints
     rating: Ints
     point: Floats
@@ -98,8 +111,10 @@ def report_incidents(places: Places, *, count: int, as_of: date, seed: int) -> I
     point[missing] = np.nan
     source_crs[missing] = None
 
-    due = due_times(local, np.array([i["deadline"] for i in items], dtype=object)[item])
-    ends = _handle(item, local, due, places.township_index(village), today, rng)
+    deadline = np.array([i["deadline"] for i in items], dtype=object)[item]
+    ends = _handle(item, local, deadline, places.township_index(village), today, rng)
+    done = _done(ends, today, seed)
+    ended = np.where(ends["status"] == "returned", ends["responded"], ends["closed"])
     return Incidents(
         case_no=_case_numbers(local),
         item=np.array([i["code"] for i in items], dtype=object)[item],
@@ -110,42 +125,18 @@ def report_incidents(places: Places, *, count: int, as_of: date, seed: int) -> I
         reported=local - _BEIJING,
         accepted=ends["accepted"] - _BEIJING,
         responded=ends["responded"] - _BEIJING,
-        due=due - _BEIJING,
+        due=ends["due"] - _BEIJING,
+        warn=ends["warn"] - _BEIJING,
+        done=done - _BEIJING,
         closed=ends["closed"] - _BEIJING,
+        ended=ended - _BEIJING,
+        deadline=deadline,
+        level=np.where(ends["level"] > 0, ends["level"], _usual_level(item)),
         handled_level=ends["level"],
         rating=ends["rating"],
         point=point,
         village=places.codes[village],
     )
-
-
-def due_times(local: Times, deadline: Objects) -> Times:
-    """When each report is due, Beijing time; shape (n,).
-
-    Hours count from the report. 当天 ends at midnight, of the next day when the report came after the cut-off hour.
-    Working days end at midnight of the n-th working day after the day of the report.
-
-    Parameters
-    ----------
-    local : datetime64[us], Beijing
-    deadline : codes of data/codelists/deadline_class.csv
-    """
-    day = local.astype("datetime64[D]")
-    due = np.full(len(local), np.datetime64("NaT"), dtype="datetime64[us]")
-    if len(local) == 0:
-        return due
-    calendar = WorkingDays(day.min(), day.max() + 40)
-    for row in code_list("deadline_class"):
-        who = np.flatnonzero(deadline == row["code"])
-        amount = int(row["amount"])
-        if row["unit"] == "hour":
-            due[who] = local[who] + np.timedelta64(amount, "h")
-        elif row["unit"] == "day":
-            late = _hour(local[who]) >= int(row["cutoff_hour"])
-            due[who] = day[who] + amount + 1 + late
-        else:
-            due[who] = calendar.after(day[who], count=amount) + 1
-    return due
 
 
 def _plain_times(item: Ints, days: Times, rng: np.random.Generator) -> Times:
@@ -200,7 +191,7 @@ def _channels(item: Ints, night: NDArray[np.bool_], rng: np.random.Generator) ->
 
 
 def _handle(
-    item: Ints, local: Times, due: Times, township: Ints, today: np.datetime64, rng: np.random.Generator
+    item: Ints, local: Times, deadline: Objects, township: Ints, today: np.datetime64, rng: np.random.Generator
 ) -> dict[str, Any]:
     """How each incident went on: times, status, who closed it, how it was rated."""
     form = shape("incident")["outcome"]
@@ -215,15 +206,18 @@ def _handle(
 
     sigma = np.array([float(r["sigma"]) for r in rows])[item]
     response = np.array([float(r["response_minutes"]) for r in rows])[item]
-    allowed = (due - local) / _MINUTE
+    allowed = (due_times(local, deadline) - local) / _MINUTE
     # lognormal around the deadline so that the share p of the township ends in time
     spent = allowed * np.exp(sigma * (rng.standard_normal(n) - ndtri(p[township])))
     spent = np.maximum(spent, 4 + 6 * rng.random(n))
-    spent[rng.random(n) < stuck_share[township]] = np.inf
-    spent = np.minimum(spent, 60 * 24 * 3000)
+    # Forgotten ones are recent: sooner or later somebody closes what is old.
+    recent = local >= today - np.timedelta64(int(form["stuck_within_days"]), "D")
+    spent[recent & (rng.random(n) < stuck_share[township])] = np.inf
+    spent = np.minimum(spent, np.where(recent, 60 * 24 * 3000, 60 * 24 * form["longest_days"]))
     accepted = local + _span(np.minimum(rng.lognormal(np.log(8), 0.9, n), 0.3 * spent))
     responded = local + _span(np.minimum(8 + response * rng.lognormal(0, 0.8, n), 0.8 * spent))
     responded = np.maximum(responded, accepted)
+    due, warn = due_and_warn(accepted, deadline)  # the clock starts when somebody takes the case in
     closed = _office_hours(local, responded, local + _span(spent), allowed > 300, rng)
     returned = rng.random(n) < form["returned_share"]
     closed[returned] = np.datetime64("NaT")
@@ -245,10 +239,11 @@ def _handle(
     waiting = (status == "handling") & (rng.random(n) < 0.08)
     status[waiting] = "feedback"  # done, and the reporter has not confirmed yet
     closed[~ended] = np.datetime64("NaT")
-    accepted[status == "reported"] = np.datetime64("NaT")
+    for times in (accepted, due, warn):
+        times[status == "reported"] = np.datetime64("NaT")
     responded[responded >= now] = np.datetime64("NaT")
 
-    shares = np.array([[float(r[f"level_{k}"]) for k in ("county", "township", "village", "grid")] for r in rows])
+    shares = np.array([[float(r[f"level_{k}"]) for k in _LEVELS] for r in rows])
     steps = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)[item]
     level = 1 + (rng.random(n)[:, None] > steps[:, :3]).sum(axis=1)
     stars = np.where(
@@ -258,11 +253,32 @@ def _handle(
     return {
         "status": status,
         "accepted": accepted,
+        "due": due,
+        "warn": warn,
         "responded": responded,
         "closed": closed,
         "level": np.where(ended, level, 0),
         "rating": np.where(rated, stars, 0),
     }
+
+
+def _done(ends: dict[str, Any], today: np.datetime64, seed: int) -> Times:
+    """When the result was reported: at the close, or, where the reporter has not confirmed yet, within the last days."""
+    # a generator of its own: what is drawn after it stays what it was
+    rng = np.random.default_rng([seed, 79])
+    done: Times = ends["closed"].copy()
+    waiting = ends["status"] == "feedback"
+    now = today.astype("datetime64[us]")
+    since = np.minimum(now - ends["responded"][waiting], np.timedelta64(3, "D")) / _MINUTE
+    done[waiting] = now - _span(since * rng.random(len(since)))
+    return done
+
+
+def _usual_level(item: Ints) -> Ints:
+    """1-4, the level that closes most of the item; shape (n,)."""
+    shares = [[float(r[f"level_{k}"]) for k in _LEVELS] for r in code_list("incident_item")]
+    usual: Ints = 1 + np.argmax(np.array(shares), axis=1)[item]
+    return usual
 
 
 def _office_hours(
@@ -298,6 +314,16 @@ def _case_numbers(local: Times) -> Objects:
     number = (ranks(day.astype(np.int64)) + 1).tolist()
     text = np.char.replace(day.astype(str), "-", "").tolist()
     return np.array([f"SJ{d}{k:05d}" for d, k in zip(text, number, strict=True)], dtype=object)
+
+
+def last_numbers(case_no: Objects) -> tuple[Objects, Times, Ints]:
+    """Prefix, day and last number of each day, from numbers in order of time; arrays of one length."""
+    text = case_no.astype(str)
+    days, first = np.unique(np.array([t[:10] for t in text], dtype=str)[::-1], return_index=True)
+    last = text[::-1][first]
+    prefix = np.array([d[:2] for d in days], dtype=object)
+    day = np.array([f"{d[2:6]}-{d[6:8]}-{d[8:10]}" for d in days], dtype="datetime64[D]")
+    return prefix, day, np.array([int(t[10:]) for t in last], dtype=np.int64)
 
 
 def _hour(local: Times) -> Floats:

@@ -46,3 +46,21 @@ class WorkingDays:
         """
         at = np.searchsorted(self._working, days.astype("datetime64[D]"), side="right") + count - 1
         return self._working[at]
+
+    def holds(self, days: Days) -> NDArray[np.bool_]:
+        """True where a day is worked, shape (n,)."""
+        found: NDArray[np.bool_] = np.isin(days.astype("datetime64[D]"), self._working)
+        return found
+
+    def shifted(self, days: Days, count: NDArray[np.int64]) -> Days:
+        """Return the working day `count` working days after (before, when negative) each working day; shape (n,).
+
+        Raises
+        ------
+        IndexError
+            The answer lies outside the calendar.
+        """
+        at = np.searchsorted(self._working, days.astype("datetime64[D]")) + count
+        if at.size and at.min() < 0:
+            raise IndexError("before the calendar begins")
+        return self._working[at]

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from gis.access import passwords
 from gis.access.asking import records, value
+from gis.access.roles import KEYED
 from gis.access.rules import AccessRules
 from gis.errors import BadRequest, NotFound
 
@@ -89,19 +90,21 @@ def add(
     Parameters
     ----------
     password : str or None
-        None: signs in through the county's identity provider only.
+        None: signs in through the county's identity provider only. Another system (role partner) has none.
     temporary : bool
         The first sign-in must choose a new one.
 
     Raises
     ------
     BadRequest
-        When the login is taken or malformed, or the password is too weak.
+        When the login is taken or malformed, or the password is too weak, or there may be none.
     Forbidden
         When the principal may not, or the role is an administrator's (the security administrator gives those).
     """
     login = normal_login(login)
     hashed = None
+    if password is not None and role == KEYED:
+        raise BadRequest("对接系统只用密钥，不能有密码。", next_step="建好后发密钥：./onemap partner key 账号")
     if password is not None:
         passwords.check_strength(password, login=login, rules=rules.password)
         hashed = passwords.hash_password(password, rules=rules.password)
@@ -142,6 +145,53 @@ def forget_second_factor(conn: Connection[Any], *, account_id: int, reason: str 
     if not (reason or "").strip():
         raise BadRequest("重置第二因素要写明理由。", next_step="例如：手机丢失，本人当面申请。")
     _found(value(conn, "second_factor_forget", [account_id, reason]))
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """Somebody the county's identity provider vouched for who has no account (待开通)."""
+
+    request_id: int
+    login: str | None
+    display_name: str | None
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+
+def list_waiting(conn: Connection[Any]) -> list[WaitingRow]:
+    """Identities without an account, last seen first. Needs account.manage."""
+    return records(conn, "identity_list", WaitingRow)
+
+
+def adopt(
+    conn: Connection[Any],
+    *,
+    request_id: int,
+    login: str,
+    display_name: str,
+    role: str,
+    rules: AccessRules,
+    unit: str | None = None,
+    reason: str | None = None,
+) -> int:
+    """Make an account of a waiting identity, without a password: it comes in by the provider. Needs account.manage.
+
+    Raises
+    ------
+    NotFound
+        When it is not waiting any more; nothing is made then (the caller's transaction is rolled back).
+    """
+    made = add(conn, login=login, display_name=display_name, role=role, rules=rules, unit=unit, reason=reason)
+    if not value(conn, "identity_close", [request_id, made, reason]):
+        raise NotFound("这个人已经开通或已被拒绝。", next_step="刷新列表后再看。")
+    return made
+
+
+def turn_away(conn: Connection[Any], *, request_id: int, reason: str | None = None) -> None:
+    """Take a waiting identity off the list; it stays unknown. Needs account.manage."""
+    if not value(conn, "identity_close", [request_id, None, reason]):
+        raise NotFound("这个人已经开通或已被拒绝。", next_step="刷新列表后再看。")
 
 
 def _found(done: Any) -> None:

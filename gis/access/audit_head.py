@@ -19,7 +19,7 @@ from gis.store.queries import load_queries
 
 def head_file(settings: Settings) -> Path:
     """``var/audit-head.json``: one JSON object a line, appended only. Copy it to another machine now and then."""
-    return settings.var / "audit-head.json"
+    return settings.audit_head_file or settings.var / "audit-head.json"
 
 
 def remember(settings: Settings, conn: Connection[Any]) -> Head:

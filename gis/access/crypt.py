@@ -36,14 +36,33 @@ class Keys:
         Master of the keyed hashes; never rotated, or nothing would be found again.
     masters : dict of bytes to bytes
         Key id (4 bytes) to master (32 bytes); the last one encrypts, all of them decrypt.
+    file : Path or None
+        Where they were read: a running server reads them again when they change there.
     """
 
-    def __init__(self, *, lookup: bytes, masters: dict[bytes, bytes]) -> None:
+    def __init__(self, *, lookup: bytes, masters: dict[bytes, bytes], file: Path | None = None) -> None:
         if not masters or any(len(k) != _KEY_ID or len(m) != 32 for k, m in masters.items()) or len(lookup) != 32:
             raise SetupProblem("密钥文件的内容不对。", next_step="从备份恢复密钥文件；不要新建，新密钥打不开旧数据。")
         self._lookup = _derive(lookup, b"onemap lookup")
         self._ciphers = {k: AESGCM(_derive(m, b"onemap encrypt")) for k, m in masters.items()}
         self._current = list(masters)[-1]
+        self._file = file
+        self._version = _version(file)
+
+    @property
+    def current_id(self) -> str:
+        """Id of the key that encrypts, hex."""
+        self._follow()
+        return self._current.hex()
+
+    def _follow(self) -> None:
+        """Take over a key that was added to the file since: otherwise a rotation would need a restart of the web."""
+        version = _version(self._file)
+        if self._file is None or version is None or version == self._version:
+            return
+        fresh = _read_keys(self._file)
+        # Both at once: another thread never sees a current key without its cipher.
+        self._ciphers, self._current, self._version = {**self._ciphers, **fresh._ciphers}, fresh._current, version
 
     def encrypt(self, value: str, *, table: str, row: object, field: str) -> bytes:
         """Encrypt one value, bound to where it is stored: elsewhere it does not decrypt."""
@@ -68,6 +87,7 @@ class Keys:
         ValueError
             When values and rows differ in number.
         """
+        self._follow()
         values = list(values)
         seal = self._ciphers[self._current].encrypt
         head = bytes([_FORM]) + self._current
@@ -92,6 +112,9 @@ class Keys:
             When the key is not in the key file, or the text was changed, cut, or moved from another place.
         """
         cipher = self._ciphers.get(ciphertext[1 : 1 + _KEY_ID])
+        if cipher is None:
+            self._follow()
+            cipher = self._ciphers.get(ciphertext[1 : 1 + _KEY_ID])
         if len(ciphertext) < _HEAD + _TAG or ciphertext[0] != _FORM or cipher is None:
             raise SetupProblem("这条加密数据没有对应的密钥。", next_step="请系统管理员从备份恢复密钥文件（含旧密钥）。")
         try:
@@ -144,11 +167,16 @@ def load_keys(settings: Settings) -> Keys:
     SetupProblem
         When it is missing, unreadable, or others than its owner may read it.
     """
-    raw = _read(key_file(settings))
+    return _read_keys(key_file(settings))
+
+
+def _read_keys(path: Path) -> Keys:
+    raw = _read(path)
     try:
         return Keys(
             lookup=base64.b64decode(raw["lookup"], validate=True),
             masters={bytes.fromhex(k): base64.b64decode(m, validate=True) for k, m in raw["keys"].items()},
+            file=path,
         )
     except (KeyError, AttributeError, TypeError, ValueError) as e:
         raise SetupProblem(
@@ -163,6 +191,26 @@ def rotate(settings: Settings) -> Keys:
     raw["keys"][secrets.token_hex(_KEY_ID)] = _fresh()
     _write(path, raw, replace=True)
     return load_keys(settings)
+
+
+def retire(settings: Settings) -> int:
+    """Drop all keys but the newest; return how many. Only when nothing is sealed by them any more (resealing.older)."""
+    path = key_file(settings)
+    raw = _read(path)
+    newest = list(raw["keys"])[-1]
+    dropped = len(raw["keys"]) - 1
+    if dropped:
+        raw["keys"] = {newest: raw["keys"][newest]}
+        _write(path, raw, replace=True)
+    return dropped
+
+
+def _version(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ino) if found is not None else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from gis.access import accounts, scopes
 from gis.access.asking import rows, value
-from gis.access.roles import Roles
+from gis.access.roles import KEYED, Roles
 from gis.access.rules import AccessRules
 from gis.errors import SetupProblem
 from gis.settings import Settings
@@ -61,6 +61,7 @@ def planned(conn: Connection[Any], *, roles: Roles, township: str | None = None)
     return [
         DemoAccount(role.id.replace("_", "."), role.id, role.name, codes.get(_LEVELS.get(role.level, 0)))
         for role in roles.by_id.values()
+        if role.id != KEYED  # another system has no password to show
     ]
 
 

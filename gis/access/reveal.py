@@ -1,10 +1,14 @@
-"""Reveal (揭示): one field of one person, for a reason, shown for a minute, on record."""
+"""Reveal (揭示): one field of one person, for a reason, shown for a minute, on record.
+
+Whose fields can be revealed is data: the rows of ``access.subject`` (sql/schema/87_access_reveal.sql). A new table of
+personal data needs columns ``<field>_enc`` sealed by `gis.access.crypt.Keys` with ``table="schema.name"``, its primary key
+(bigint or text) as ``row`` and ``field``; a view of where each person is; one row in access.subject. Nothing here changes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from gis.access.asking import Transaction, ip, row, value
 from gis.access.crypt import Keys
@@ -12,12 +16,6 @@ from gis.access.principal import Principal
 from gis.access.rules import AccessRules
 from gis.clock import now
 from gis.errors import BadRequest, Forbidden, NotFound, OnemapError, TooManyRequests
-
-Kind = Literal["person", "contractor"]
-FIELDS: dict[str, tuple[str, ...]] = {
-    "person": ("name", "id_number", "phone"),
-    "contractor": ("name", "id_number", "phone", "witness"),
-}
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,12 @@ def reveal(
 
     Parameters
     ----------
-    kind : {'person', 'contractor'}
-        Household member or contractor (承包方).
+    kind : str
+        Kind of person, ``access.subject.kind``: person (家庭成员), contractor (承包方) ...
     object_id : str
-        ``person_id``, or the contractor's code.
+        Primary key of the kind's table: ``person_id``, the contractor's code ...
     field : str
-        One of `FIELDS`.
+        One of the kind's fields.
 
     Raises
     ------
@@ -75,7 +73,7 @@ def reveal(
     assert found is not None  # the function always answers
     if found["verdict"] != "given":
         raise _refusal(found["verdict"], rules)
-    clear = keys.decrypt(bytes(found["ciphertext"]), table=f"personal.{kind}", row=object_id, field=field)
+    clear = keys.decrypt(bytes(found["ciphertext"]), table=found["source"], row=object_id, field=field)
     return Revealed(value=clear, until=now() + rules.shown)
 
 

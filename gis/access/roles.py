@@ -15,6 +15,7 @@ from gis.store.queries import load_queries
 
 Level = Literal["county", "township", "village", "grid", "none"]
 ADMINISTRATORS = ("system_admin", "security_admin", "audit_admin")
+KEYED = "partner"  # another system: keys of its own (partners.py), never a password; the store refuses one too
 _ADMINISTRATIVE = {"account.manage", "scope.manage", "session.manage", "audit.read", "admin.system"}
 _FILE = "roles.toml"
 
@@ -117,6 +118,7 @@ def publish(conn: Connection[Any], roles: Roles) -> None:
         When an account holds a role that is no longer defined.
     """
     queries = load_queries("access")
+    conn.execute(queries["sight_renew"])
     held = {row[0] for row in conn.cursor(row_factory=_tuple).execute(queries["roles_held"]).fetchall()}
     if orphans := held - set(roles.by_id):
         raise DefinitionError(

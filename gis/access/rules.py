@@ -11,6 +11,7 @@ from typing import Any
 from gis.errors import DefinitionError
 
 _FILE = "rules/access.toml"
+_FIELD = ("village", "grid")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class AccessRules:
     ----------
     idle, absolute, step : timedelta
         A session ends after this long without a request; at the latest after; a half-open sign-in after.
+    idle_field : timedelta
+        Instead of `idle` for roles of a village or a grid, who work outside with a phone in the pocket.
+    wall_idle, pairing : timedelta
+        A display's token ends after this long without a request; a pairing code after.
     drift_steps : int
         Steps of 30 s a second factor's clock may be off, either way.
     shown : timedelta
@@ -57,8 +62,11 @@ class AccessRules:
     password: PasswordRules
     lockout: LockoutRules
     idle: timedelta
+    idle_field: timedelta
     absolute: timedelta
     step: timedelta
+    wall_idle: timedelta
+    pairing: timedelta
     drift_steps: int
     shown: timedelta
     shortest_reason: int
@@ -114,13 +122,22 @@ class AccessRules:
             password=password,
             lockout=lockout,
             idle=timedelta(minutes=value("session", "idle_min", int)),
+            idle_field=timedelta(minutes=value("session", "idle_field_min", int)),
             absolute=timedelta(hours=value("session", "absolute_h", int)),
             step=timedelta(minutes=value("session", "step_min", int)),
+            wall_idle=timedelta(days=value("wall", "idle_days", int)),
+            pairing=timedelta(minutes=value("wall", "pairing_min", int)),
             drift_steps=value("second_factor", "drift_steps", int),
             shown=timedelta(seconds=value("reveal", "shown_s", int)),
             shortest_reason=value("reveal", "shortest_reason", int),
             reveals_per_day=value("reveal", "per_day", int),
         )
+        if not faults and not rules.idle <= rules.idle_field <= rules.absolute:
+            faults.append("[session] idle_min ≤ idle_field_min ≤ absolute_h 不成立")
         if faults:
             raise DefinitionError(f"data/{_FILE}：{'；'.join(faults)}。")
         return rules
+
+    def idle_of(self, level: str | None) -> timedelta:
+        """How long a session may lie still, by the level of its role (data/roles.toml); the short one when that is unknown."""
+        return self.idle_field if level in _FIELD else self.idle

@@ -99,12 +99,23 @@ class SignIn:
         with self._begin() as conn:
             if fresh:
                 value(conn, "password_rehashed", [attempt.account_id, stored, fresh])
-            return self._open(conn, attempt.account_id, visitor, awaiting=awaiting, how="password", old_token=old_token)
+            return self._open(
+                conn, attempt.account_id, visitor, role=attempt.role, awaiting=awaiting, how="password",
+                old_token=old_token,
+            )  # fmt: skip
 
     def by_identity(
-        self, *, subject: str, login: str | None, visitor: Visitor, old_token: str | None = None
+        self,
+        *,
+        subject: str,
+        login: str | None,
+        visitor: Visitor,
+        display_name: str | None = None,
+        old_token: str | None = None,
     ) -> SignedIn:
         """Sign in an identity the county's provider vouches for (see oidc.py); no account is made.
+
+        Somebody without an account is noted for the system administrator, who may make one (待开通).
 
         Raises
         ------
@@ -117,10 +128,18 @@ class SignIn:
                 # The provider's own second factor is the provider's business; ours is asked for all the same.
                 awaiting = self._next_step(found["role"], has_totp=found["has_totp"], temporary=False)
                 return self._open(
-                    conn, found["account_id"], visitor, awaiting=awaiting, how="identity", old_token=old_token
-                )
+                    conn, found["account_id"], visitor, role=found["role"], awaiting=awaiting, how="identity",
+                    old_token=old_token,
+                )  # fmt: skip
+        with self._begin() as conn:
+            noted = value(conn, "identity_unknown", [subject, login, display_name])
         self._failed(normal_login(login or subject), visitor, why="identity")
-        raise NotSignedIn("身份认证通过了，但本系统没有对应的账号。", next_step="请本县的系统管理员为你建立账号。")
+        raise NotSignedIn(
+            "身份认证通过了，但本系统还没有您的账号。",
+            next_step="已记下您来过，请本县的系统管理员在“账号”里为您开通。"
+            if noted
+            else "请本县的系统管理员为您建立账号。",
+        )
 
     def awaiting(self, token: str) -> Awaiting | None:
         """What a half-open sign-in waits for; None when the token is not one."""
@@ -176,8 +195,9 @@ class SignIn:
             with self._begin() as conn:
                 if value(conn, "totp_use", [hash_of(token), step, confirmed]):
                     return self._open(
-                        conn, half["account_id"], visitor, awaiting=awaiting, how="second_factor", old_token=token
-                    )
+                        conn, half["account_id"], visitor, role=half["role"], awaiting=awaiting, how="second_factor",
+                        old_token=token,
+                    )  # fmt: skip
         self._failed(half["login"], visitor, why="second_factor")
         raise NotSignedIn(
             "验证码不对，或已经用过。", next_step="等手机上换出下一个验证码再输入；一直不对，请校准手机时间。"
@@ -192,7 +212,9 @@ class SignIn:
             With every rule the new one breaks.
         """
         half = self._expect(token, "new_password")
-        return self._choose(half, half["account_id"], password, visitor, how="new_password", old_token=token)
+        return self._choose(
+            half, half["account_id"], password, visitor, role=half["role"], how="new_password", old_token=token
+        )
 
     def change_password(self, principal: Principal, *, old: str, new: str, visitor: Visitor) -> SignedIn:
         """Change one's own password; all sessions end, this one goes on under a new token.
@@ -211,7 +233,9 @@ class SignIn:
         if mine is None or not passwords.verify(mine["password_hash"], old, rules=self._rules.password):
             self._failed(principal.login, visitor, why="change_password")
             raise NotSignedIn("现在的密码不对。", next_step="核对后再试。")
-        return self._choose(mine, principal.account_id, new, visitor, how="change_password", old_token=None)
+        return self._choose(
+            mine, principal.account_id, new, visitor, role=principal.role, how="change_password", old_token=None
+        )
 
     def _choose(
         self,
@@ -220,6 +244,7 @@ class SignIn:
         password: str,
         visitor: Visitor,
         *,
+        role: str | None,
         how: str,
         old_token: str | None,
     ) -> SignedIn:
@@ -230,7 +255,7 @@ class SignIn:
         hashed = passwords.hash_password(password, rules=self._rules.password)
         with self._begin() as conn:
             value(conn, "password_chosen", [account_id, hashed, ip(visitor.address)])
-            return self._open(conn, account_id, visitor, awaiting=None, how=how, old_token=old_token)
+            return self._open(conn, account_id, visitor, role=role, awaiting=None, how=how, old_token=old_token)
 
     def _next_step(self, role: str | None, *, has_totp: bool, temporary: bool, proven: bool = False) -> Awaiting | None:
         """What is still missing, in this order: second factor, a password of one's own."""
@@ -273,16 +298,18 @@ class SignIn:
         account_id: int,
         visitor: Visitor,
         *,
+        role: str | None,
         awaiting: Awaiting | None,
         how: str,
         old_token: str | None,
     ) -> SignedIn:
         token = new_token()
+        defined = self._roles.of(role or "")
         opened = value(
             conn,
             "session_open",
             {"account_id": account_id, "token": hash_of(token), "old": hash_of(old_token) if old_token else None,
-             "address": ip(visitor.address), "agent": visitor.agent, "awaiting": awaiting, "how": how, "idle": self._rules.idle,
+             "address": ip(visitor.address), "agent": visitor.agent, "awaiting": awaiting, "how": how, "idle": self._rules.idle_of(defined.level if defined else None),
              "life": self._rules.step if awaiting else self._rules.absolute},
         )  # fmt: skip
         if not opened:

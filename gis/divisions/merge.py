@@ -25,6 +25,8 @@ class Merger:
         Divisions that changed their parent; they keep their codes.
     rows_updated : dict of str to int
         Rows per table whose village or township of today changed.
+    scopes_followed : int
+        Scopes (权限范围) of divisions that ended, which go on as scopes of the one that stays.
     """
 
     into_code: str
@@ -33,6 +35,7 @@ class Merger:
     on_date: date
     children_moved: int
     rows_updated: dict[str, int]
+    scopes_followed: int = 0
 
 
 def merge(
@@ -101,7 +104,9 @@ def merge(
             sql.Identifier("onemap", table), sql.Identifier(column), sql.Identifier(column)
         )
         updated[table] = conn.execute(statement, values).rowcount
+    updated["case_part"] = conn.execute(queries[{2: "township_parts", 3: "village_parts"}[level]], values).rowcount
     conn.execute("SELECT onemap.refresh_parcel_summary()")
+    followed = conn.execute(queries["scopes"], values).fetchone()
     return Merger(
         into_code,
         name or str(versions[into_code][1]),
@@ -109,4 +114,5 @@ def merge(
         on_date,
         moved,
         updated,
+        int(followed[0]) if followed else 0,
     )

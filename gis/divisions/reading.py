@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -163,6 +164,12 @@ class Divisions:
         return Division(
             row["code"], 1, row["name"], row["name"], None, Figures(), _bounds(row), synthetic=row["synthetic"]
         )
+
+    def names(self, codes: Sequence[str]) -> list[str]:
+        """Names of divisions of today, each with the township it lies in: 堤村乡 堤村集; unknown codes are left out."""
+        with self._pool.reading() as conn:
+            rows = conn.execute(self._sql["scope_names"], {"codes": list(codes)}).fetchall()
+        return [" ".join(short_name(n, level=lv) for n, lv in zip(r["names"], r["levels"], strict=True)) for r in rows]
 
     def answers(self) -> bool:
         """True when the store answers at all; asks for nothing heavy."""

@@ -24,7 +24,7 @@ class Figures:
     incidents : int
         Reported in the last 30 days.
     open, overdue : int
-        Not closed nor returned; of these, past the deadline.
+        Not ended (closed, returned, merged); of these, past the deadline.
     monitored : int, Suppressed or None
         防返贫监测户.
     """

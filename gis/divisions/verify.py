@@ -15,10 +15,10 @@ from gis.store.queries import load_queries
 # Tables whose rows lie in a grid, with their key.
 PLACED_TABLES = {
     "parcel": "parcel_id", "facility": "facility_id", "resource": "resource_id",
-    "household": "household_id", "incident": "incident_id", "alert": "alert_id",
+    "household": "household_id", "case_file": "case_id", "alert": "alert_id",
 }  # fmt: skip
 PLACED_NAMES = {
-    "parcel": "地块", "facility": "设施", "resource": "资源", "household": "农户", "incident": "事件", "alert": "预警",
+    "parcel": "地块", "facility": "设施", "resource": "资源", "household": "农户", "case_file": "办件", "alert": "预警",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gis.errors import SetupProblem
 from gis.settings import Settings, reachable
+from gis.store.space import free_mb, is_scarce
 
 ACCOUNT = "postgres"  # made by Debian's package; used only when we run as root, which initdb refuses
 OLDEST_SERVER = 15
@@ -17,7 +18,7 @@ OLDEST_SERVER = 15
 # Sized for one machine of 2 cores shared with the web process. Durability stays on: what was acknowledged survives.
 CONFIGURATION = """\
 listen_addresses = ''
-max_connections = 60
+max_connections = 160
 shared_buffers = 512MB
 effective_cache_size = 2GB
 work_mem = 32MB
@@ -98,10 +99,11 @@ class Cluster:
         pid_file = self.folder / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().splitlines()[0])
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
         except (OSError, ValueError, IndexError):
             return False
-        return name.startswith("postgres")
+        # a zombie waits only for whoever started it: it serves nobody
+        return name.startswith("postgres") and not rest.lstrip().startswith("Z")
 
     def exists(self) -> bool:
         """True when initdb has finished here."""
@@ -152,6 +154,11 @@ class Cluster:
         )  # fmt: skip
         log.close()
         if done.returncode != 0:
+            if is_scarce(self.settings):
+                raise SetupProblem(
+                    f"磁盘满了（只剩 {free_mb(self.settings)} MB），数据库启动不了。已存的数据都在。",
+                    next_step="清理磁盘后再运行；./onemap doctor 可看剩余空间。",
+                )
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
             raise SetupProblem(f"数据库启动失败：\n{tail}", next_step="运行 ./onemap doctor。")
         return True

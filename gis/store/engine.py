@@ -6,7 +6,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from gis.errors import StoreUnavailable
+from gis.errors import SetupProblem, StoreUnavailable
 from gis.settings import Role, Settings
 
 # One search path for everybody: our own schema first, PostGIS (public) second, nothing a user could slip in.
@@ -29,6 +29,8 @@ def connect(
     ------
     StoreUnavailable
         When the server does not answer or refuses.
+    SetupProblem
+        When ONEMAP_DATABASE_URL is no address of a PostgreSQL server.
     """
     try:
         return psycopg.connect(
@@ -38,4 +40,9 @@ def connect(
         raise StoreUnavailable(
             f"数据库连不上：{str(e).strip().splitlines()[-1]}",
             next_step="运行 ./onemap doctor 查原因，或 ./onemap up 启动。",
+        ) from e
+    except psycopg.ProgrammingError as e:  # the address itself; its text may hold a password and is not repeated
+        raise SetupProblem(
+            "ONEMAP_DATABASE_URL 不是 PostgreSQL 的地址。",
+            next_step="格式：postgresql://账号:密码@主机:端口/postgres，密码里的 @ : / 要写成 %40 %3A %2F。",
         ) from e

@@ -60,7 +60,7 @@ def read_holdings(conn: Connection) -> list[Holding]:
     """Count every table of ours exactly; needs a role that may read all of them (owner)."""
     tables = conn.execute(
         "SELECT n.nspname, c.relname, coalesce(obj_description(c.oid), ''), pg_total_relation_size(c.oid), "
-        "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'township_code'), "
+        "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'grid_code'), "
         "EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'load_id') "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND NOT c.relispartition "

@@ -7,15 +7,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from psycopg import sql
 
 from gis.errors import SetupProblem
 from gis.settings import Settings
 from gis.store.administration import administer, missing
 from gis.store.engine import connect
+from gis.store.outside import EXTENSIONS, ROLES, require_able, set_passwords
 
-EXTENSIONS = ("postgis", "pgrouting", "pg_trgm", "btree_gist", "pgcrypto")
 _ONE_AT_A_TIME = 7_421_053  # any number; only this program uses it
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
@@ -71,26 +70,44 @@ def create_database(settings: Settings, *, name: str | None = None, template: st
         # Roles belong to the whole server: two first starts at once would both make them. Ends with the connection.
         conn.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
         if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            _finish(settings, name=name)
             return False
+        require_able(conn)
+        known = {row[0] for row in conn.execute("SELECT rolname FROM pg_roles").fetchall()}
         conn.execute((settings.sql / "roles.sql").read_bytes())
         if settings.database_url:
-            _set_passwords(conn, settings)
+            set_passwords(conn, settings, fresh={f"onemap_{role}" for role in ROLES} - known)
         conn.execute(
             sql.SQL("CREATE DATABASE {} OWNER onemap_owner TEMPLATE {} ENCODING 'UTF8'").format(
                 sql.Identifier(name), sql.Identifier(template or "template0")
             )
         )
         if template is None:
-            with connect(settings, role="admin", database=name, autocommit=True) as fresh:
-                for extension in EXTENSIONS:
-                    fresh.execute(
-                        sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public CASCADE").format(
-                            sql.Identifier(extension)
-                        )
-                    )
-                fresh.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-            administer(settings, name=name)
+            try:
+                _furnish(settings, name=name)
+            except BaseException:  # Ctrl-C too: half a database would be taken for a whole one at the next start
+                conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                raise
     return True
+
+
+def _finish(settings: Settings, *, name: str) -> None:
+    """Give a database what a killed first start left out."""
+    with connect(settings, role="admin", database=name, autocommit=True) as conn:
+        installed = {row[0] for row in conn.execute("SELECT extname FROM pg_extension").fetchall()}
+        if not installed >= set(EXTENSIONS):
+            require_able(conn)
+            _furnish(settings, name=name)
+
+
+def _furnish(settings: Settings, *, name: str) -> None:
+    with connect(settings, role="admin", database=name, autocommit=True) as fresh:
+        for extension in EXTENSIONS:
+            fresh.execute(
+                sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public CASCADE").format(sql.Identifier(extension))
+            )
+        fresh.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    administer(settings, name=name)
 
 
 def drop_database(settings: Settings, *, name: str) -> None:
@@ -149,14 +166,3 @@ def migrate(settings: Settings, *, name: str | None = None) -> list[str]:
             )
             applied.append(migration.name)
     return applied
-
-
-def _set_passwords(conn: psycopg.Connection, settings: Settings) -> None:
-    from gis.store.secrets import role_password
-
-    for role in ("owner", "app", "reader", "job"):
-        conn.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(f"onemap_{role}"), sql.Literal(role_password(settings, role=role))
-            )
-        )

@@ -19,17 +19,17 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INET, INTERVAL, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INET, INTERVAL, JSONB, REGCLASS, TIMESTAMP
 
 metadata = MetaData()
 
 
-def _geometry(kind: str, *, nullable: bool = True) -> Column[object]:
+def geometry(kind: str, *, nullable: bool = True) -> Column[object]:
     """The stored geometry, EPSG:4490."""
     return Column("geom", Geometry(kind, 4490, spatial_index=False), nullable=nullable)
 
 
-def _projected(kind: str, *, name: str = "geom") -> Column[object]:
+def projected(kind: str, *, name: str = "geom") -> Column[object]:
     """The generated copy in EPSG:3857 that tiles read."""
     return Column(
         f"{name}_3857",
@@ -38,7 +38,7 @@ def _projected(kind: str, *, name: str = "geom") -> Column[object]:
     )
 
 
-def _placed() -> list[Column[str]]:
+def placed() -> list[Column[str]]:
     """Grid, village and township by space; NULL is 未落点."""
     return [Column(name, Text) for name in ("grid_code", "village_code", "township_code")]
 
@@ -102,6 +102,46 @@ device = Table(
     Column("expires_at", TIMESTAMP(timezone=True)),
     Column("revoked_at", TIMESTAMP(timezone=True)),
     Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
+    Column("pair_hash", LargeBinary),
+    Column("pair_until", TIMESTAMP(timezone=True)),
+    Column("paired_at", TIMESTAMP(timezone=True)),
+    Column("seen_at", TIMESTAMP(timezone=True)),
+    Column("idle", INTERVAL, nullable=False, server_default=text("'30 days'")),
+    schema="access",
+)
+identity_request = Table(
+    "identity_request",
+    metadata,
+    Column("request_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("login", Text),
+    Column("display_name", Text),
+    Column("first_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("last_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    Column("closed_at", TIMESTAMP(timezone=True)),
+    schema="access",
+)
+sight = Table(
+    "sight",
+    metadata,
+    Column("principal", Text(collation="C"), primary_key=True),
+    Column("townships", ARRAY(Text), nullable=False),
+    Column("others", ARRAY(Text), nullable=False),
+    Column("since", Date, nullable=False),
+    Column("until", Date, nullable=False),
+    schema="access",
+)
+subject = Table(
+    "subject",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("source", REGCLASS, nullable=False),
+    Column("key_column", Text, nullable=False),
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("place", REGCLASS, nullable=False),
+    Column("permission", Text, nullable=False, server_default=text("'person.reveal'")),
+    Column("per_day", Integer),
     schema="access",
 )
 login_failure = Table(
@@ -197,6 +237,7 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("properties", JSONB, nullable=False),
     Column("geom_wkb", LargeBinary),
+    Column("sealed", LargeBinary),
     schema="intake",
 )
 alert = Table(
@@ -212,9 +253,9 @@ alert = Table(
     Column("state", Text, nullable=False, server_default=text("'suspected'::text")),
     Column("evidence", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Column("raised_at", TIMESTAMP(timezone=True), nullable=False, server_default=text("now()")),
-    *_placed(),
-    _geometry("POINT"),
-    _projected("POINT"),
+    *placed(),
+    geometry("POINT"),
+    projected("POINT"),
     schema="onemap",
 )
 building = Table(
@@ -223,8 +264,8 @@ building = Table(
     Column("building_id", BigInteger, Identity(), primary_key=True),
     Column("kind", Text, nullable=False, server_default=text("'house'::text")),
     Column("load_id", BigInteger),
-    _geometry("POLYGON", nullable=False),
-    _projected("POLYGON"),
+    geometry("POLYGON", nullable=False),
+    projected("POLYGON"),
     schema="onemap",
 )
 county = Table(
@@ -255,10 +296,10 @@ division = Table(
     Column("valid_to", Date),
     Column("boundary_status", Text, nullable=False, server_default=text("'official'::text")),
     Column("load_id", BigInteger),
-    _geometry("MULTIPOLYGON"),
-    _projected("MULTIPOLYGON"),
+    geometry("MULTIPOLYGON"),
+    projected("MULTIPOLYGON"),
     Column("seat", Geometry("POINT", 4490, spatial_index=False)),
-    _projected("POINT", name="seat"),
+    projected("POINT", name="seat"),
     Column("area_m2", DOUBLE_PRECISION, Computed("st_area((geom)::geography)", persisted=True)),
     schema="onemap",
 )
@@ -287,10 +328,10 @@ facility = Table(
     Column("capacity_unit", Text),
     Column("open_hours", Text),
     Column("duty_phone", Text),
-    *_placed(),
+    *placed(),
     Column("load_id", BigInteger),
-    _geometry("POINT"),
-    _projected("POINT"),
+    geometry("POINT"),
+    projected("POINT"),
     schema="onemap",
 )
 farmland_zone = Table(
@@ -303,8 +344,8 @@ farmland_zone = Table(
     Column("approved_on", Date),
     Column("area_m2", DOUBLE_PRECISION, nullable=False),
     Column("load_id", BigInteger),
-    _geometry("MULTIPOLYGON", nullable=False),
-    _projected("MULTIPOLYGON"),
+    geometry("MULTIPOLYGON", nullable=False),
+    projected("MULTIPOLYGON"),
     schema="onemap",
 )
 ground = Table(
@@ -315,8 +356,8 @@ ground = Table(
     Column("name", Text),
     Column("division_code", Text),
     Column("load_id", BigInteger),
-    _geometry("MULTIPOLYGON", nullable=False),
-    _projected("MULTIPOLYGON"),
+    geometry("MULTIPOLYGON", nullable=False),
+    projected("MULTIPOLYGON"),
     schema="onemap",
 )
 household = Table(
@@ -328,33 +369,10 @@ household = Table(
     Column("category", Text),
     Column("category_version", Text),
     Column("category_since", Date),
-    *_placed(),
+    *placed(),
     Column("load_id", BigInteger),
-    _geometry("POINT"),
-    _projected("POINT"),
-    schema="onemap",
-)
-incident = Table(
-    "incident",
-    metadata,
-    Column("incident_id", BigInteger, Identity(), primary_key=True),
-    Column("case_no", Text, nullable=False),
-    Column("item_code", Text, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("reported_at", TIMESTAMP(timezone=True), nullable=False),
-    Column("accepted_at", TIMESTAMP(timezone=True)),
-    Column("responded_at", TIMESTAMP(timezone=True)),
-    Column("due_at", TIMESTAMP(timezone=True)),
-    Column("closed_at", TIMESTAMP(timezone=True)),
-    Column("status", Text, nullable=False),
-    Column("handled_level", SmallInteger),
-    Column("rating", SmallInteger),
-    Column("source_crs", Text),
-    *_placed(),
-    Column("load_id", BigInteger),
-    _geometry("POINT"),
-    _projected("POINT"),
+    geometry("POINT"),
+    projected("POINT"),
     schema="onemap",
 )
 parcel = Table(
@@ -384,10 +402,10 @@ parcel = Table(
     Column("south", Text),
     Column("west", Text),
     Column("north", Text),
-    *_placed(),
+    *placed(),
     Column("load_id", BigInteger),
-    _geometry("POLYGON", nullable=False),
-    _projected("POLYGON"),
+    geometry("POLYGON", nullable=False),
+    projected("POLYGON"),
     schema="onemap",
 )
 parcel_summary = Table(
@@ -420,10 +438,10 @@ resource = Table(
     Column("owner_code", Text),
     Column("speed_profile", Text),
     Column("position_at", TIMESTAMP(timezone=True)),
-    *_placed(),
+    *placed(),
     Column("load_id", BigInteger),
-    _geometry("POINT"),
-    _projected("POINT"),
+    geometry("POINT"),
+    projected("POINT"),
     schema="onemap",
 )
 road = Table(
@@ -440,15 +458,15 @@ road = Table(
     Column("width_m", REAL),
     Column("length_m", DOUBLE_PRECISION, nullable=False),
     Column("load_id", BigInteger),
-    _geometry("LINESTRING", nullable=False),
-    _projected("LINESTRING"),
+    geometry("LINESTRING", nullable=False),
+    projected("LINESTRING"),
     schema="onemap",
 )
 road_node = Table(
     "road_node",
     metadata,
     Column("node_id", BigInteger, primary_key=True),
-    _geometry("POINT", nullable=False),
+    geometry("POINT", nullable=False),
     schema="onemap",
 )
 table_version = Table(

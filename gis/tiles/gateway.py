@@ -1,4 +1,4 @@
-"""The tiles' gateway to the store: one asynchronous pool, a statement a level, prepared once on each connection."""
+"""The tiles' gateway to the store: one asynchronous pool, one exchange a tile."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, LiteralString, Protocol
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
+from psycopg.pq.abc import PGresult
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from gis.errors import StoreUnavailable
 from gis.settings import Settings
 from gis.store.engine import OPTIONS
 from gis.tiles.definition import Layer
+from gis.tiles.exchange import Question, TileConnection, exchange
 from gis.tiles.grid import Tile
 from gis.tiles.statement import bind, compose
 from gis.tiles.version import StoreState
@@ -23,13 +23,27 @@ MOST_CONNECTIONS = 6
 _WAIT_S = 5.0
 # A tile is answered in milliseconds; one that takes this long would only keep a connection from the others.
 # No parallel workers: under load the machine's cores are busy with other tiles already, and starting workers costs
-# more than a tile takes.
-_SESSION = " -c statement_timeout=8s -c max_parallel_workers_per_gather=0 -c default_transaction_read_only=on"
+# more than a tile takes. by_place: nothing of one person alone (access.asker), for everybody of a scope gets the same tile.
+_SESSION = " -c statement_timeout=8s -c max_parallel_workers_per_gather=0 -c default_transaction_read_only=on -c onemap.by_place=on"
+
+_AS = Question.of(
+    b"SELECT set_config('onemap.principal', %(principal)s, true), set_config('onemap.address', %(address)s, true)"
+)
+# The scope comes back from the very statement that made the tile, so from the same snapshot. Codes are digits.
+_SCOPED = b"SELECT t.*, array_to_string(access.my_codes(), ',') FROM (%s) AS t"
 
 
-_AS = b"SELECT set_config('onemap.principal', %(principal)s, true), set_config('onemap.address', %(address)s, true)"
-# The scope comes back from the very statement that made the tile, so from the same snapshot.
-_SCOPED = b"SELECT t.*, access.my_codes() FROM (%s) AS t"
+class _WarmestFirst(AsyncConnectionPool[TileConnection]):
+    """A pool that hands out the connection given back last.
+
+    psycopg's own hands out the one that rested longest, so that six servers take turns at one person's tiles, each finding
+    the processor's caches full of the others' memory.
+    """
+
+    async def getconn(self, timeout: float | None = None) -> TileConnection:
+        """Take the newest from the end that `AsyncConnectionPool` appends to."""
+        self._pool.rotate(1)
+        return await super().getconn(timeout)
 
 
 class Asker(Protocol):
@@ -76,13 +90,16 @@ class TileGateway:
         self, settings: Settings, *, layers: Mapping[str, Layer], queries: Mapping[str, LiteralString]
     ) -> None:
         self._queries = queries
-        self._statements = {
+        statements = {
             (layer.id, level.name): compose(layer, level, queries=queries).as_bytes(None)
             for layer in layers.values()
             for level in layer.level
         }
-        self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
+        self._open_to_all = {key: Question.of(statement) for key, statement in statements.items()}
+        self._scoped = {key: Question.of(_SCOPED % statement) for key, statement in statements.items()}
+        self._pool = _WarmestFirst(
             settings.url(role="app"),
+            connection_class=TileConnection,
             kwargs={"options": OPTIONS + _SESSION, "autocommit": True, "prepare_threshold": 0, "connect_timeout": 5},
             min_size=1,
             max_size=MOST_CONNECTIONS,
@@ -109,8 +126,8 @@ class TileGateway:
             When the store is away or the tile takes longer than it may.
         """
         level = layer.level[index]
-        row = await self._one(self._statements[layer.id, level.name], bind(level, tile))
-        return RawTile(row[0] or b"", row[1])
+        result = await self._exchange((self._open_to_all[layer.id, level.name], bind(level, tile)))
+        return RawTile(result.get_value(0, 0) or b"", _whole(result.get_value(0, 1)))
 
     async def make_for(self, asker: Asker | None, layer: Layer, index: int, tile: Tile) -> RawTile:
         """Make one tile at level `index` of a layer under row-level security, of what `asker` may see.
@@ -123,20 +140,14 @@ class TileGateway:
             When the store is away or the tile takes longer than it may.
         """
         level = layer.level[index]
-        statement = _SCOPED % self._statements[layer.id, level.name]
         who = {"principal": str(asker.account_id) if asker else "", "address": (asker.address or "") if asker else ""}
-        try:
-            async with self._pool.connection() as conn:
-                # Between two syncs a pipeline is one transaction by itself: no BEGIN and COMMIT to send and wait for. Were it
-                # ever split, the principal would be gone before the tile and the scope it returns would not match (503).
-                async with conn.pipeline():
-                    await conn.execute(_AS, who)
-                    cursor = await conn.cursor(binary=True).execute(statement, bind(level, tile))
-                row = await cursor.fetchone()
-        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
-            raise _away() from e
-        assert row is not None
-        return RawTile(row[0] or b"", row[1], frozenset(row[2]))
+        # Were the two ever split, the principal would be gone before the tile, and the scope that comes back with it would
+        # not match (503).
+        result = await self._exchange((_AS, who), (self._scoped[layer.id, level.name], bind(level, tile)))
+        codes = (result.get_value(0, 2) or b"").decode()
+        return RawTile(
+            result.get_value(0, 0) or b"", _whole(result.get_value(0, 1)), frozenset(codes.split(",") if codes else ())
+        )
 
     async def state(self) -> StoreState:
         """Read the versions of all tables and the store's date."""
@@ -148,6 +159,13 @@ class TileGateway:
         row = await self._one(self._queries["synthetic_subjects"].encode(), {})
         return row[0] or {}
 
+    async def _exchange(self, *asked: tuple[Question, Mapping[str, Any]]) -> PGresult:
+        try:
+            async with self._pool.connection() as conn:
+                return await exchange(conn, *asked)
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as e:
+            raise _away() from e
+
     async def _one(self, statement: bytes, values: dict[str, Any]) -> tuple[Any, ...]:
         try:
             async with self._pool.connection() as conn, conn.cursor(binary=True) as cursor:
@@ -157,6 +175,11 @@ class TileGateway:
             raise _away() from e
         assert row is not None  # every statement here is an aggregate: one row, always
         return row
+
+
+def _whole(value: bytes | None) -> int:
+    """Read a bigint as the server sends it."""
+    return int.from_bytes(value or b"", "big")
 
 
 def _away() -> StoreUnavailable:

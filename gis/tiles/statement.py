@@ -41,8 +41,8 @@ def compose(layer: Layer, level: Level, *, queries: Mapping[str, LiteralString])
                 "AND ST_Y({g}) >= %(south)s::float8 AND ST_Y({g}) < %(north)s::float8"
             ).format(g=geom)
         )
-    for i, column in enumerate(level.keep):
-        where.append(sql.SQL("{} = ANY({})").format(sql.Identifier("s", column), sql.Placeholder(f"keep_{i}")))
+    for column, values in level.keep.items():
+        where.append(sql.SQL("{} = ANY({})").format(sql.Identifier("s", column), sql.Literal(list(values))))
     picked: list[sql.Composable] = [sql.Identifier("s", c) for c in level.columns]
     if level.id is not None:
         # ST_AsMVT takes the id's column out of the properties; under a name of its own both can be had.
@@ -95,5 +95,4 @@ def bind(level: Level, tile: Tile) -> dict[str, Any]:
         "scale": scale,
         "shift_x": -west * scale,
         "shift_y": north * scale,
-        **{f"keep_{i}": list(values) for i, values in enumerate(level.keep.values())},
     }

@@ -9,7 +9,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA onemap TO onemap_app, onemap_reader, on
 REVOKE EXECUTE ON FUNCTION onemap.refresh_parcel_summary() FROM onemap_app, onemap_reader;
 
 -- The web writes what people do; it never deletes, and never rewrites the past.
-GRANT INSERT, UPDATE ON onemap.incident, onemap.alert TO onemap_app;
+GRANT INSERT, UPDATE ON onemap.alert TO onemap_app;
 GRANT UPDATE (state, position_at, geom) ON onemap.resource TO onemap_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA onemap TO onemap_app;
 GRANT USAGE ON SCHEMA intake TO onemap_app;

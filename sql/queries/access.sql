@@ -94,20 +94,52 @@ SELECT access.scope_end(%s, %s);
 SELECT * FROM access.device_list();
 
 -- device_add --
-SELECT access.device_add(%s, %s, %s, %s, %s);
+SELECT access.device_add(%(name)s, %(token)s, %(account_id)s, %(expires_at)s, %(pair)s, %(pair_life)s, %(idle)s, %(reason)s);
+
+-- device_pair_again --
+SELECT access.device_pair_again(%s, %s, %s, %s);
+
+-- device_pair --
+SELECT access.device_pair(%s, %s, %s);
 
 -- device_revoke --
 SELECT access.device_revoke(%s, %s);
 
 -- reveal --
-SELECT verdict, ciphertext FROM access.reveal(%(kind)s, %(id)s, %(field)s, %(reason)s, %(address)s, %(shortest)s, %(per_day)s);
+SELECT verdict, ciphertext, source FROM access.reveal(%(kind)s, %(id)s, %(field)s, %(reason)s, %(address)s, %(shortest)s, %(per_day)s);
 
 -- demo_divisions --
--- One division of each level: the county; the township asked for, or the first one where there is none of that code; the
--- first village and grid of it.
-SELECT level, min(code) AS code FROM onemap.division_now
-WHERE level = 1 OR code LIKE coalesce((SELECT code FROM onemap.division_now WHERE level = 2 AND code = %(township)s), '') || '%%'
-GROUP BY level ORDER BY level;
+-- One division of each level: the county; the township asked for, or where there is none of that code the first town or
+-- township that is no 街道 (whose code goes on with 0); the first village of it that has fields, and its first grid.
+WITH township AS (
+  SELECT d.code FROM onemap.division_now d
+  WHERE d.level = 2
+  ORDER BY coalesce(d.code = %(township)s, false) DESC, substr(d.code, 7, 1) = '0', d.code LIMIT 1
+), village AS (
+  SELECT d.code FROM onemap.division_now d JOIN township t ON d.parent_code = t.code
+  WHERE d.level = 3
+  ORDER BY EXISTS (SELECT FROM onemap.parcel_summary p WHERE p.village_code = d.code) DESC, d.code LIMIT 1
+)
+SELECT 1 AS level, code FROM onemap.division_now WHERE level = 1
+UNION ALL SELECT 2, code FROM township
+UNION ALL SELECT 3, code FROM village
+UNION ALL SELECT 4, min(d.code) FROM onemap.division_now d JOIN village v ON d.parent_code = v.code WHERE d.level = 4 HAVING min(d.code) IS NOT NULL;
+
+-- identity_unknown --
+SELECT access.identity_unknown(%s, %s, %s);
+
+-- identity_list --
+SELECT * FROM access.identity_list();
+
+-- identity_close --
+SELECT access.identity_close(%s, %s, %s);
+
+-- demo_logins --
+SELECT login, role, division_code FROM access.demo_logins();
+
+-- sight_renew --
+-- Scopes that began or ended by their dates since they were last looked at.
+SELECT access.sight_renew(principal::bigint) FROM access.sight WHERE until <= access.today();
 
 -- demo_accounts --
 SELECT login FROM access.account WHERE is_demo AND state = 'active' ORDER BY login;

@@ -1,5 +1,13 @@
 -- The divisions as the map shows them: path, children, figures. All by the tree that holds today.
 
+-- scope_names --
+-- Each code's own name after those above it, the county's only for the county itself.
+SELECT d.code, array_agg(u.name ORDER BY u.level) AS names, array_agg(u.level ORDER BY u.level) AS levels
+FROM onemap.division_now d
+JOIN onemap.division_now u ON u.code IN (d.code, left(d.code, 12), left(d.code, 9)) AND (u.level > 1 OR d.level = 1)
+WHERE d.code = ANY(%(codes)s) AND u.level <= d.level
+GROUP BY d.code ORDER BY d.code;
+
 -- path --
 -- From the division up to the county, top first. Bounds in degrees (EPSG:4490).
 WITH RECURSIVE up AS (
@@ -66,10 +74,10 @@ WITH tree AS MATERIALIZED (
   FROM onemap.incident i JOIN tree t USING (grid_code)
   WHERE i.reported_at >= now() - interval '30 days' AND i.reported_at < now() GROUP BY t.key
 ), pending AS (
-  -- the partial index incident_open: spelled as its predicate is
-  SELECT t.key, count(*)::int AS open, count(*) FILTER (WHERE i.due_at < now())::int AS overdue
+  -- the partial index case_file_open
+  SELECT t.key, count(*)::int AS open, count(*) FILTER (WHERE i.clock_state = 'runs' AND i.due_at < now())::int AS overdue
   FROM onemap.incident i JOIN tree t USING (grid_code)
-  WHERE i.status <> 'closed' AND i.status <> 'returned' GROUP BY t.key
+  WHERE i.ended_at IS NULL GROUP BY t.key
 ), places AS (
   SELECT t.key, count(*)::int AS facilities FROM onemap.facility f JOIN tree t USING (grid_code) GROUP BY t.key
 ), forces AS (
@@ -98,9 +106,9 @@ SELECT (SELECT coalesce(sum(parcels), 0)::int FROM onemap.parcel_summary WHERE g
        (SELECT count(*)::int FROM onemap.incident WHERE grid_code IS NULL
          AND reported_at >= now() - interval '30 days' AND reported_at < now()) AS incidents,
        (SELECT count(*)::int FROM onemap.incident WHERE grid_code IS NULL
-         AND status <> 'closed' AND status <> 'returned') AS open,
+         AND ended_at IS NULL) AS open,
        (SELECT count(*)::int FROM onemap.incident WHERE grid_code IS NULL
-         AND status <> 'closed' AND status <> 'returned' AND due_at < now()) AS overdue,
+         AND ended_at IS NULL AND clock_state = 'runs' AND due_at < now()) AS overdue,
        (SELECT count(*)::int FROM onemap.facility WHERE grid_code IS NULL) AS facilities,
        (SELECT count(*)::int FROM onemap.resource WHERE grid_code IS NULL) AS resources;
 

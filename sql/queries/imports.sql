@@ -63,6 +63,9 @@ SELECT row_number, ST_AsBinary(geom) FROM staged ORDER BY ST_XMin(geom), row_num
 -- keys --
 SELECT row_number, key FROM staged WHERE row_number = ANY(%(numbers)s);
 
+-- staged_bytes --
+SELECT pg_total_relation_size('staged');
+
 -- any_parcel --
 SELECT EXISTS (SELECT FROM onemap.parcel);
 
@@ -130,5 +133,12 @@ SELECT row_number, row_key, reason_code, reason FROM intake.quarantine
 WHERE load_id = %(load_id)s ORDER BY row_number;
 
 -- rejects --
-SELECT row_number, row_key, reason_code, reason, properties, geom_wkb FROM intake.quarantine
+SELECT row_number, row_key, reason_code, reason, properties, geom_wkb, sealed FROM intake.quarantine
 WHERE load_id = %(load_id)s ORDER BY row_number;
+
+-- quarantine_clear --
+SELECT row_number, properties FROM intake.quarantine WHERE load_id = %(load_id)s AND sealed IS NULL;
+
+-- quarantine_seal --
+UPDATE intake.quarantine SET properties = %(properties)s, sealed = %(sealed)s
+WHERE load_id = %(load_id)s AND row_number = %(row_number)s AND sealed IS NULL;

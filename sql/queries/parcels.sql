@@ -48,7 +48,7 @@ WHERE r.resource_id = %(id)s;
 -- incident --
 SELECT i.incident_id, i.case_no, i.item_code, i.channel, i.title, i.reported_at, i.accepted_at, i.responded_at, i.due_at,
        i.closed_at, i.status, i.handled_level, i.rating, i.grid_code, i.load_id,
-       i.status NOT IN ('closed', 'returned') AND i.due_at < now() AS overdue,
+       i.clock_state = 'runs' AND i.due_at < now() AS overdue,
        l.source_name, l.synthetic, l.started_at AS loaded_at,
        ST_X(i.geom) AS lon, ST_Y(i.geom) AS lat
 FROM onemap.incident i LEFT JOIN intake.load l USING (load_id)

@@ -75,19 +75,19 @@ WHERE d.level = 4 AND d.geom_3857 && %(box)s::geometry
 SELECT row_number() OVER () AS id, count(*)::integer AS incidents,
        count(*) FILTER (WHERE i.status = 'reported')::integer AS reported,
        count(*) FILTER (WHERE i.status IN ('accepted', 'assigned'))::integer AS accepted,
-       count(*) FILTER (WHERE i.status IN ('handling', 'feedback', 'returned'))::integer AS handling,
-       count(*) FILTER (WHERE i.due_at < now())::integer AS overdue,
+       count(*) FILTER (WHERE i.status IN ('handling', 'feedback', 'suspended'))::integer AS handling,
+       count(*) FILTER (WHERE i.clock_state = 'runs' AND i.due_at < now())::integer AS overdue,
        ST_SetSRID(ST_MakePoint(avg(ST_X(i.geom_3857)), avg(ST_Y(i.geom_3857))), 3857) AS geom_3857
 FROM onemap.incident i
-WHERE i.status <> 'closed' AND i.status <> 'returned' AND i.geom_3857 && %(tile)s::geometry
+WHERE i.ended_at IS NULL AND i.geom_3857 && %(tile)s::geometry
   AND ST_X(i.geom_3857) < %(east)s::float8 AND ST_Y(i.geom_3857) < %(north)s::float8
 GROUP BY floor((ST_X(i.geom_3857) - %(west)s::float8) * 16 / %(side)s::float8),
          floor((ST_Y(i.geom_3857) - %(south)s::float8) * 16 / %(side)s::float8)
 
 -- incidents_open --
-SELECT i.incident_id AS id, i.item_code, i.status, i.due_at < now() AS is_overdue, i.geom_3857
+SELECT i.incident_id AS id, i.item_code, i.status, i.clock_state = 'runs' AND i.due_at < now() AS is_overdue, i.geom_3857
 FROM onemap.incident i
-WHERE i.status <> 'closed' AND i.status <> 'returned' AND i.geom_3857 && %(tile)s::geometry
+WHERE i.ended_at IS NULL AND i.geom_3857 && %(tile)s::geometry
 
 -- incident_history_by_village --
 -- All incidents ever, by village: 250,000 points are a smear, a number per village is not. The index on grid_code

@@ -57,9 +57,12 @@ CREATE TABLE intake.quarantine (
   reason_code   text NOT NULL,
   reason        text NOT NULL,
   properties    jsonb NOT NULL,
-  geom_wkb      bytea
+  geom_wkb      bytea,
+  sealed        bytea
 );
 COMMENT ON TABLE intake.quarantine IS '隔离区: rows that were not loaded, whole, each with the reason a person understands.';
+COMMENT ON COLUMN intake.quarantine.properties IS 'What is readable: columns the mapping knows to hold nothing personal as they came, personal ones masked.';
+COMMENT ON COLUMN intake.quarantine.sealed IS 'Everything else of the row, encrypted (JSON by column name): personal fields, and columns nobody knows. NULL: nothing else.';
 COMMENT ON COLUMN intake.quarantine.row_number IS '1-based position in the source file.';
 COMMENT ON COLUMN intake.quarantine.geom_wkb IS 'The geometry as it came, in the CRS of the load, possibly invalid: never a geometry column.';
 CREATE INDEX quarantine_load ON intake.quarantine (load_id, reason_code);

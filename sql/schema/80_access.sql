@@ -44,6 +44,18 @@ COMMENT ON COLUMN access.account.totp_secret IS 'Second factor, encrypted with t
 COMMENT ON COLUMN access.account.totp_last_step IS 'Last 30-second step used: a code works once.';
 COMMENT ON COLUMN access.account.is_demo IS '演示账号: a production start with one present is refused.';
 
+-- Another system's account reaches the county without a second factor, by keys of its own; nobody may come in as it.
+CREATE FUNCTION access.partner_has_no_password() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '对接系统只用密钥，不能有密码，也不能从统一身份登录；请另建账号' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+COMMENT ON FUNCTION access.partner_has_no_password() IS 'Trigger: refuses a password or an outside identity on an account of role partner, whichever of the two came first.';
+CREATE TRIGGER partner_has_no_password BEFORE INSERT OR UPDATE ON access.account
+  FOR EACH ROW WHEN (NEW.role = 'partner' AND (NEW.password_hash IS NOT NULL OR NEW.oidc_subject IS NOT NULL))
+  EXECUTE FUNCTION access.partner_has_no_password();
+
 CREATE TABLE access.scope (
   scope_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   account_id    bigint NOT NULL REFERENCES access.account,
@@ -95,9 +107,31 @@ CREATE TABLE access.device (
   account_id bigint NOT NULL REFERENCES access.account,
   expires_at timestamptz,
   revoked_at timestamptz,
-  created_at timestamptz NOT NULL DEFAULT now()
+  created_at timestamptz NOT NULL DEFAULT now(),
+  pair_hash  bytea UNIQUE CHECK (length(pair_hash) = 32),
+  pair_until timestamptz,
+  paired_at  timestamptz,
+  seen_at    timestamptz,
+  idle       interval NOT NULL DEFAULT '30 days'
 );
-COMMENT ON TABLE access.device IS '设备令牌: a wall display that signs in by a token instead of a person; read-only.';
+COMMENT ON TABLE access.device IS '设备: a wall display that signs in by a token of its own instead of a person; read-only.';
+COMMENT ON COLUMN access.device.token_hash IS 'SHA-256 of the token in its cookie; before it is paired, of a token nobody has.';
+COMMENT ON COLUMN access.device.pair_hash IS '配对码: SHA-256 of a short code typed in at the display once, good until pair_until.';
+COMMENT ON COLUMN access.device.idle IS 'Its token ends after this long without a request; a display that is on renews it for ever.';
+
+-- A person the county's identity provider vouches for who has no account here: for the system administrator to see.
+CREATE TABLE access.identity_request (
+  request_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  subject    text NOT NULL UNIQUE CHECK (length(subject) <= 400),
+  login      text,
+  display_name text,
+  first_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  last_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  times      integer NOT NULL DEFAULT 1,
+  closed_at  timestamptz
+);
+COMMENT ON TABLE access.identity_request IS '待开通: came in by the county''s identity provider, has no account; an account ties the subject, or it is turned away.';
+COMMENT ON COLUMN access.identity_request.closed_at IS 'When an administrator made an account of it or turned it away; a new visit does not open it again.';
 
 -- 审计 ------------------------------------------------------------------------------------------------------------
 
@@ -237,3 +271,72 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION access.must(text) IS 'Refuses a transaction whose principal lacks the permission.';
+
+-- 看得到哪里: what every row's policy asks, ready in one row -------------------------------------------------------
+-- The truth is access.scope; this is its answer for today, kept by triggers in the transaction that changes it. One index
+-- look-up a statement instead of a join: a tile or a nearest-five costs 0.01 ms of policy instead of 0.03.
+
+CREATE TABLE access.sight (
+  principal text COLLATE "C" PRIMARY KEY,
+  townships text[] NOT NULL,
+  others    text[] NOT NULL,
+  since     date NOT NULL,
+  until     date NOT NULL
+);
+COMMENT ON TABLE access.sight IS '看得到哪里: the scopes of an active account that hold from since until the day before until; no row: sees nothing.';
+COMMENT ON COLUMN access.sight.principal IS 'account_id as text: what onemap.principal is compared with. Empty, unknown or malformed finds no row and raises nothing.';
+COMMENT ON COLUMN access.sight.others IS 'Codes that are no township''s: county, villages, grids.';
+
+-- The account's row is locked first: two changes of one account at a time would each miss the other's.
+CREATE FUNCTION access.sight_renew(p_account bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+DECLARE
+  sees boolean;
+  day date := access.today();
+BEGIN
+  -- 三员 see no business data, scope or not.
+  SELECT a.state = 'active' AND a.role NOT IN ('system_admin', 'security_admin', 'audit_admin') INTO sees
+  FROM access.account a WHERE a.account_id = p_account FOR NO KEY UPDATE;
+  IF sees IS NOT TRUE THEN
+    DELETE FROM access.sight t WHERE t.principal = p_account::text;
+    RETURN;
+  END IF;
+  INSERT INTO access.sight AS t (principal, townships, others, since, until)
+  SELECT p_account::text,
+         coalesce(array_agg(DISTINCT s.division_code) FILTER (WHERE holds AND length(s.division_code) = 9), '{}'),
+         coalesce(array_agg(DISTINCT s.division_code) FILTER (WHERE holds AND length(s.division_code) <> 9), '{}'),
+         day,
+         least(coalesce(min(s.valid_from) FILTER (WHERE s.valid_from > day), 'infinity'),
+               coalesce(min(s.valid_to) FILTER (WHERE s.valid_to > day), 'infinity'))
+  FROM (SELECT c.division_code, c.valid_from, c.valid_to,
+               c.valid_from <= day AND (c.valid_to IS NULL OR c.valid_to > day) AS holds
+        FROM access.scope c WHERE c.account_id = p_account) s
+  ON CONFLICT (principal) DO UPDATE
+    SET townships = EXCLUDED.townships, others = EXCLUDED.others, since = EXCLUDED.since, until = EXCLUDED.until;
+END
+$$;
+COMMENT ON FUNCTION access.sight_renew(bigint) IS 'Writes down what an account sees today, from its scopes, state and role.';
+
+CREATE FUNCTION access.sight_follows() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    DELETE FROM access.sight;
+    RETURN NULL;
+  END IF;
+  IF TG_OP <> 'INSERT' THEN
+    PERFORM access.sight_renew(OLD.account_id);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM access.sight_renew(NEW.account_id);
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION access.sight_follows() IS 'Trigger: what an account sees changes with its scopes, its state and its role, at once.';
+CREATE TRIGGER sight_of_scope AFTER INSERT OR UPDATE OR DELETE ON access.scope
+  FOR EACH ROW EXECUTE FUNCTION access.sight_follows();
+CREATE TRIGGER sight_of_no_scope AFTER TRUNCATE ON access.scope
+  FOR EACH STATEMENT EXECUTE FUNCTION access.sight_follows();
+CREATE TRIGGER sight_of_account AFTER INSERT OR UPDATE OF state, role OR DELETE ON access.account
+  FOR EACH ROW EXECUTE FUNCTION access.sight_follows();

@@ -84,6 +84,10 @@ BEGIN
     RETURN false;
   END IF;
   PERFORM access.act_as(p_account);
+  -- A scope that began or ended by its date since: from now on without the detour.
+  IF EXISTS (SELECT FROM access.sight t WHERE t.principal = p_account::text AND t.until <= access.today()) THEN
+    PERFORM access.sight_renew(p_account);
+  END IF;
   IF p_old IS NOT NULL THEN
     UPDATE access.session SET ended_at = clock_timestamp(), end_reason = 'replaced'
     WHERE token_hash = p_old AND ended_at IS NULL;
@@ -116,9 +120,10 @@ BEGIN
   WHERE s.token_hash = p_token AND s.ended_at IS NULL AND s.awaiting IS NULL
     AND s.expires_at > clock_timestamp() AND s.seen_at + s.idle > clock_timestamp();
   IF NOT FOUND THEN
-    SELECT d.account_id, NULL, true INTO account_id, seen, is_device
+    SELECT d.account_id, d.seen_at, true INTO account_id, seen, is_device
     FROM access.device d
-    WHERE d.token_hash = p_token AND d.revoked_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > clock_timestamp());
+    WHERE d.token_hash = p_token AND d.paired_at IS NOT NULL AND d.revoked_at IS NULL
+      AND (d.expires_at IS NULL OR d.expires_at > clock_timestamp()) AND d.seen_at + d.idle > clock_timestamp();
     IF NOT FOUND THEN
       RETURN;
     END IF;
@@ -128,12 +133,17 @@ BEGIN
                WHERE s.account_id = a.account_id AND s.valid_from <= access.today()
                  AND (s.valid_to IS NULL OR s.valid_to > access.today()) ORDER BY 1)
     INTO login, display_name, role, scope
-  FROM access.account a WHERE a.account_id = session_of.account_id AND a.state = 'active';
+  FROM access.account a
+  -- A token on a wall carries the role made for it and no other, whatever became of its account since.
+  WHERE a.account_id = session_of.account_id AND a.state = 'active' AND (NOT is_device OR a.role = 'wall');
   IF NOT FOUND THEN
     RETURN;
   END IF;
   -- Once a minute at most: a page is a hundred requests, and each would be a write.
-  IF seen < clock_timestamp() - interval '1 minute' THEN
+  IF is_device AND seen < clock_timestamp() - interval '1 hour' THEN
+    UPDATE access.device d SET seen_at = clock_timestamp() WHERE d.device_id IN (
+      SELECT t.device_id FROM access.device t WHERE t.token_hash = p_token FOR NO KEY UPDATE SKIP LOCKED);
+  ELSIF NOT is_device AND seen < clock_timestamp() - interval '1 minute' THEN
     UPDATE access.session s SET seen_at = clock_timestamp() WHERE s.token_hash IN (
       SELECT t.token_hash FROM access.session t WHERE t.token_hash = p_token FOR NO KEY UPDATE SKIP LOCKED);
   END IF;
@@ -258,3 +268,59 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION access.account_of_identity(text, text) IS 'Account of an outside identity; no row: not known here, and none is made.';
+
+-- 待开通: bounded, so that nobody fills the table by making up identities at the provider.
+CREATE FUNCTION access.identity_unknown(p_subject text, p_login text, p_name text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+BEGIN
+  UPDATE access.identity_request SET last_at = clock_timestamp(), times = times + 1, login = left(p_login, 64),
+         display_name = left(p_name, 60)
+  WHERE subject = p_subject;
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  IF length(p_subject) > 400 OR (SELECT count(*) FROM access.identity_request WHERE closed_at IS NULL) >= 200 THEN
+    RETURN false;
+  END IF;
+  INSERT INTO access.identity_request (subject, login, display_name) VALUES (p_subject, left(p_login, 64), left(p_name, 60))
+  ON CONFLICT (subject) DO NOTHING;
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION access.identity_unknown(text, text, text) IS 'Notes that somebody the provider vouches for has no account; false when 200 are waiting already.';
+
+-- 配对: a short code typed in at the display, once, becomes the token of its cookie.
+CREATE FUNCTION access.device_pair(p_code bytea, p_token bytea, p_address inet) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+DECLARE d access.device;
+BEGIN
+  UPDATE access.device SET token_hash = p_token, pair_hash = NULL, pair_until = NULL, paired_at = clock_timestamp(),
+         seen_at = clock_timestamp()
+  WHERE pair_hash = p_code AND pair_until > clock_timestamp() AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    AND EXISTS (SELECT FROM access.account a WHERE a.account_id = device.account_id AND a.role = 'wall' AND a.state = 'active')
+  RETURNING * INTO d;
+  IF NOT FOUND THEN
+    PERFORM access.note('device.refused', 'device', NULL, p_address);
+    RETURN NULL;
+  END IF;
+  PERFORM access.act_as(d.account_id);
+  PERFORM access.note('device.paired', 'device', d.device_id::text, p_address, NULL, jsonb_build_object('name', d.name));
+  RETURN d.device_id;
+END
+$$;
+COMMENT ON FUNCTION access.device_pair(bytea, bytea, inet) IS 'Trades a pairing code for a token, once; a token the display had before ends. NULL: no such code (any more).';
+
+-- 演示账号: what the login page of a demo lists. No password: that is in a file of the installation.
+CREATE FUNCTION access.demo_logins() RETURNS TABLE (login text, role text, division_code text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = access, intake, pg_temp AS $$
+  SELECT a.login, a.role, (SELECT min(s.division_code) FROM access.scope s
+                           WHERE s.account_id = a.account_id AND s.valid_from <= access.today()
+                             AND (s.valid_to IS NULL OR s.valid_to > access.today()))
+  FROM access.account a
+  WHERE a.is_demo AND a.state = 'active'
+    AND NOT EXISTS (SELECT FROM intake.load l WHERE NOT l.synthetic AND l.undone_at IS NULL AND l.finished_at IS NOT NULL
+                    AND l.subject NOT IN ('divisions', 'roads', 'ground', 'zones', 'buildings', 'facilities'))
+  ORDER BY a.account_id
+$$;
+COMMENT ON FUNCTION access.demo_logins() IS 'Active demo accounts of a store that holds nothing real about people or their land; none otherwise.';

@@ -80,7 +80,9 @@ COMMENT ON FUNCTION access.account_set_state(bigint, text, text) IS 'Disables or
 
 CREATE FUNCTION access.account_set_role(p_account bigint, p_role text, p_reason text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
-DECLARE was text;
+DECLARE
+  was text;
+  ended access.scope;
 BEGIN
   PERFORM access.must('scope.manage');
   PERFORM access.not_myself(p_account);
@@ -93,11 +95,24 @@ BEGIN
   END IF;
   UPDATE access.account SET role = p_role WHERE account_id = p_account;
   PERFORM access.sessions_end(p_account, 'role');
+  IF p_role <> 'wall' THEN
+    UPDATE access.device SET revoked_at = clock_timestamp() WHERE account_id = p_account AND revoked_at IS NULL;
+  END IF;
+  -- 三员 see no business data: what they held before ends with the role that had it.
+  IF (SELECT r.is_administrator FROM access.role r WHERE r.role = p_role) THEN
+    FOR ended IN
+      UPDATE access.scope SET valid_to = greatest(access.today(), valid_from)
+      WHERE account_id = p_account AND (valid_to IS NULL OR valid_to > greatest(access.today(), valid_from)) RETURNING *
+    LOOP
+      PERFORM access.note('scope.ended', 'account', p_account::text, NULL, p_reason,
+                          jsonb_build_object('scope', ended.scope_id, 'division', ended.division_code, 'role', p_role));
+    END LOOP;
+  END IF;
   PERFORM access.note('account.role', 'account', p_account::text, NULL, p_reason, jsonb_build_object('was', was, 'is', p_role));
   RETURN true;
 END
 $$;
-COMMENT ON FUNCTION access.account_set_role(bigint, text, text) IS 'Gives another role; all sessions end at once.';
+COMMENT ON FUNCTION access.account_set_role(bigint, text, text) IS 'Gives another role; all sessions end at once, and the scopes too when it is one of 三员.';
 
 CREATE FUNCTION access.password_given(p_account bigint, p_hash text, p_temporary boolean, p_reason text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
@@ -195,6 +210,83 @@ END
 $$;
 COMMENT ON FUNCTION access.scope_end(bigint, text) IS 'Ends a scope today; its account''s sessions end at once.';
 
+-- 区划合并: who was trusted with a division that ends is trusted with the one it goes into, from that day. Rows of the past
+-- stay. Called by the merger itself (gis/divisions/merge.py), in its transaction.
+CREATE FUNCTION access.scope_follow(p_from text[], p_into text, p_on date, p_document text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+DECLARE
+  s access.scope;
+  made bigint;
+  followed bigint := 0;
+BEGIN
+  -- Only along a merger that is on record (append-only for whoever calls this): a village never becomes a county by it.
+  IF EXISTS (SELECT FROM unnest(p_from) f WHERE length(f) <> length(p_into) OR NOT EXISTS (
+      SELECT FROM onemap.division_change c
+      WHERE c.kind = 'merge' AND c.from_code = f AND c.to_code = p_into AND c.on_date = p_on)) THEN
+    RAISE EXCEPTION '没有这次合并的记录' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  FOR s IN
+    SELECT c.* FROM access.scope c
+    WHERE c.division_code = ANY (p_from) AND (c.valid_to IS NULL OR c.valid_to > greatest(p_on, c.valid_from))
+    ORDER BY c.account_id, c.scope_id FOR UPDATE
+  LOOP
+    UPDATE access.scope SET valid_to = greatest(p_on, s.valid_from) WHERE scope_id = s.scope_id;
+    made := NULL;
+    -- Once is enough: of two divisions that go into one, or where the one that goes on was held already.
+    IF NOT EXISTS (SELECT FROM access.scope o WHERE o.account_id = s.account_id AND o.division_code = p_into
+                   AND o.valid_from <= greatest(p_on, s.valid_from)
+                   AND (o.valid_to IS NULL OR o.valid_to >= coalesce(s.valid_to, 'infinity'))) THEN
+      INSERT INTO access.scope (account_id, division_code, valid_from, valid_to, granted_by)
+      VALUES (s.account_id, p_into, greatest(p_on, s.valid_from), s.valid_to, s.granted_by) RETURNING scope_id INTO made;
+    END IF;
+    PERFORM access.sessions_end(s.account_id, 'scope');
+    PERFORM access.note('scope.followed', 'account', s.account_id::text, NULL, p_document, jsonb_strip_nulls(
+      jsonb_build_object('ended', s.scope_id, 'from', s.division_code, 'made', made, 'into', p_into, 'on', p_on)));
+    followed := followed + 1;
+  END LOOP;
+  RETURN followed;
+END
+$$;
+COMMENT ON FUNCTION access.scope_follow IS 'Scopes of divisions that end go on as scopes of the one they go into; returns how many. History is kept.';
+
+-- 待开通 ------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION access.identity_list()
+RETURNS TABLE (request_id bigint, login text, display_name text, first_at timestamptz, last_at timestamptz, times integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = access, pg_temp AS $$
+BEGIN
+  PERFORM access.must('account.manage');
+  RETURN QUERY SELECT r.request_id, r.login, r.display_name, r.first_at, r.last_at, r.times
+               FROM access.identity_request r WHERE r.closed_at IS NULL ORDER BY r.last_at DESC LIMIT 200;
+END
+$$;
+COMMENT ON FUNCTION access.identity_list() IS 'People the identity provider vouched for who have no account yet.';
+
+-- With an account: it belongs to that identity from now on. Without: turned away, and not listed again.
+CREATE FUNCTION access.identity_close(p_request bigint, p_account bigint, p_reason text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+DECLARE r access.identity_request;
+BEGIN
+  PERFORM access.must('account.manage');
+  SELECT * INTO r FROM access.identity_request WHERE request_id = p_request AND closed_at IS NULL FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  IF p_account IS NOT NULL THEN
+    PERFORM access.not_myself(p_account);
+    UPDATE access.account SET oidc_subject = r.subject WHERE account_id = p_account AND oidc_subject IS NULL AND state = 'active';
+    IF NOT FOUND THEN
+      RETURN false;
+    END IF;
+  END IF;
+  UPDATE access.identity_request SET closed_at = clock_timestamp() WHERE request_id = p_request;
+  PERFORM access.note(CASE WHEN p_account IS NULL THEN 'identity.refused' ELSE 'identity.tied' END, 'account',
+                      p_account::text, NULL, p_reason, jsonb_build_object('request', p_request));
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION access.identity_close(bigint, bigint, text) IS 'Ties a waiting identity to an account, or turns it away; false when it is not waiting or the account has one.';
+
 -- 会话与设备 --------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION access.session_list()
@@ -232,17 +324,20 @@ $$;
 COMMENT ON FUNCTION access.session_revoke(text, text) IS 'Ends somebody''s session at once.';
 
 CREATE FUNCTION access.device_list()
-RETURNS TABLE (device_id bigint, name text, login text, expires_at timestamptz, revoked_at timestamptz, created_at timestamptz)
+RETURNS TABLE (device_id bigint, name text, login text, expires_at timestamptz, revoked_at timestamptz, created_at timestamptz,
+               paired_at timestamptz, seen_at timestamptz, pair_until timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = access, pg_temp AS $$
 BEGIN
   PERFORM access.must('session.manage');
-  RETURN QUERY SELECT d.device_id, d.name, a.login, d.expires_at, d.revoked_at, d.created_at
+  RETURN QUERY SELECT d.device_id, d.name, a.login, d.expires_at, d.revoked_at, d.created_at, d.paired_at, d.seen_at, d.pair_until
                FROM access.device d JOIN access.account a USING (account_id) ORDER BY d.device_id;
 END
 $$;
 COMMENT ON FUNCTION access.device_list() IS 'Devices that sign in by token.';
 
-CREATE FUNCTION access.device_add(p_name text, p_token bytea, p_account bigint, p_expires timestamptz, p_reason text) RETURNS bigint
+CREATE FUNCTION access.device_add(
+  p_name text, p_token bytea, p_account bigint, p_expires timestamptz, p_pair bytea, p_pair_life interval, p_idle interval,
+  p_reason text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
 DECLARE made bigint;
 BEGIN
@@ -251,19 +346,36 @@ BEGIN
   IF NOT EXISTS (SELECT FROM access.account a WHERE a.account_id = p_account AND a.role = 'wall' AND a.state = 'active') THEN
     RAISE EXCEPTION '设备令牌只能用于大屏角色的账号' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  INSERT INTO access.device (name, token_hash, account_id, expires_at) VALUES (p_name, p_token, p_account, p_expires)
+  INSERT INTO access.device (name, token_hash, account_id, expires_at, pair_hash, pair_until, idle)
+  VALUES (p_name, p_token, p_account, p_expires, p_pair, clock_timestamp() + p_pair_life, p_idle)
   RETURNING device_id INTO made;
   PERFORM access.note('device.added', 'device', made::text, NULL, p_reason, jsonb_build_object('name', p_name, 'account', p_account));
   RETURN made;
 END
 $$;
-COMMENT ON FUNCTION access.device_add IS 'Registers a wall display by the hash of its token.';
+COMMENT ON FUNCTION access.device_add IS 'Registers a wall display; it comes in when its pairing code is typed in there.';
+
+CREATE FUNCTION access.device_pair_again(p_device bigint, p_pair bytea, p_pair_life interval, p_reason text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
+BEGIN
+  PERFORM access.must('session.manage');
+  UPDATE access.device SET pair_hash = p_pair, pair_until = clock_timestamp() + p_pair_life
+  WHERE device_id = p_device AND revoked_at IS NULL;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  PERFORM access.note('device.pairing', 'device', p_device::text, NULL, p_reason);
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION access.device_pair_again IS 'A new pairing code for a display, say with another browser; its token ends when the code is used.';
 
 CREATE FUNCTION access.device_revoke(p_device bigint, p_reason text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
 BEGIN
   PERFORM access.must('session.manage');
-  UPDATE access.device SET revoked_at = clock_timestamp() WHERE device_id = p_device AND revoked_at IS NULL;
+  UPDATE access.device SET revoked_at = clock_timestamp(), pair_hash = NULL, pair_until = NULL
+  WHERE device_id = p_device AND revoked_at IS NULL;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
@@ -272,64 +384,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION access.device_revoke(bigint, text) IS 'A lost wall display: its token opens nothing any more.';
-
--- 审计的阅读 --------------------------------------------------------------------------------------------------------
-
-CREATE FUNCTION access.audit_search(
-  p_from timestamptz, p_to timestamptz, p_login text, p_action text, p_kind text, p_id text, p_before bigint, p_limit int)
-RETURNS TABLE (seq bigint, at timestamptz, account_id bigint, login text, role text, action text, object_kind text,
-               object_id text, address inet, before_digest text, after_digest text, reason text, detail jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = access, pg_temp AS $$
-BEGIN
-  PERFORM access.must('audit.read');
-  RETURN QUERY
-    SELECT a.seq, a.at, a.account_id, a.login, a.role, a.action, a.object_kind, a.object_id, a.address, a.before_digest,
-           a.after_digest, a.reason, a.detail
-    FROM access.audit a
-    WHERE (p_from IS NULL OR a.at >= p_from) AND (p_to IS NULL OR a.at < p_to)
-      AND (p_login IS NULL OR a.login = p_login)
-      AND (p_action IS NULL OR a.action = p_action OR starts_with(a.action, p_action || '.'))
-      AND (p_kind IS NULL OR a.object_kind = p_kind) AND (p_id IS NULL OR a.object_id = p_id)
-      AND (p_before IS NULL OR a.seq < p_before)
-    ORDER BY a.seq DESC LIMIT least(greatest(p_limit, 1), 1000);
-  PERFORM access.note('audit.read', 'audit', NULL, NULL, NULL, jsonb_strip_nulls(jsonb_build_object(
-    'from', p_from, 'to', p_to, 'login', p_login, 'action', p_action, 'kind', p_kind, 'id', p_id, 'before', p_before)));
-END
-$$;
-COMMENT ON FUNCTION access.audit_search IS 'Audit rows, newest first; reading them is a row too.';
-
--- Everything the hash covers, as text, for the recomputation outside the database.
-CREATE FUNCTION access.audit_texts(p_after bigint, p_limit int)
-RETURNS TABLE (seq bigint, previous bytea, hash bytea, fields text[])
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = access, pg_temp AS $$
-BEGIN
-  PERFORM access.must('audit.read');
-  RETURN QUERY
-    SELECT r.seq, r.previous, r.hash, ARRAY[
-      r.seq::text,
-      CASE WHEN isfinite(r.at) THEN (extract(epoch FROM r.at) * 1000000)::bigint::text ELSE 'infinite' END,
-      r.account_id::text, r.login, r.role, r.action, r.object_kind, r.object_id, text(r.address),
-      r.before_digest, r.after_digest, r.reason, r.detail::text]
-    FROM access.audit r WHERE r.seq > p_after ORDER BY r.seq LIMIT p_limit;
-END
-$$;
-COMMENT ON FUNCTION access.audit_texts(bigint, int) IS 'Rows in order with the texts their hashes cover; gis/access/audit.py recomputes them.';
-
-CREATE FUNCTION access.audit_month(p_from timestamptz, p_to timestamptz, p_after bigint, p_limit int)
-RETURNS TABLE (seq bigint, hash bytea, public text[])
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = access, pg_temp AS $$
-BEGIN
-  PERFORM access.must('audit.read');
-  RETURN QUERY
-    SELECT r.seq, r.hash, ARRAY[r.seq::text, to_char(r.at AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM-DD HH24:MI:SS'),
-                                r.action, r.object_kind, r.object_id]
-    FROM access.audit r WHERE r.at >= p_from AND r.at < p_to AND r.seq > p_after ORDER BY r.seq LIMIT p_limit;
-END
-$$;
-COMMENT ON FUNCTION access.audit_month IS 'A month''s rows for its receipt: number, hash, and what a villager may see of each.';
-
-CREATE FUNCTION access.audit_last(OUT seq bigint, OUT hash bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = access, pg_temp AS $$
-  SELECT h.seq, h.hash FROM access.audit_head h
-$$;
-COMMENT ON FUNCTION access.audit_last() IS 'Number and hash of the last row, to be remembered outside the database. Tells nothing of what happened.';

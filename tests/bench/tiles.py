@@ -185,7 +185,8 @@ def _decode(port: int, path: str) -> dict[int, tuple[dict[str, Any], Any]]:
     plain = gzip.decompress(body) if fields.get("content-encoding") == "gzip" else body
     tile = mapbox_vector_tile.decode(plain, default_options={"y_coord_down": True})
     return {
-        f["properties"]["parcel_id"]: (f["properties"], shapely.geometry.shape(f["geometry"]))
+        # The parcel's number: ours is the feature's id; tipg makes no ids and carries it as a property.
+        f["properties"].pop("parcel_id", f.get("id")): (f["properties"], shapely.geometry.shape(f["geometry"]))
         for layer in tile.values()
         for f in layer["features"]
     }

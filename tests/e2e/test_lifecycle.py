@@ -153,6 +153,22 @@ def test_a_killed_web_leaves_a_store_that_comes_back(installation: Installation)
     assert installation.answers()
 
 
+def test_a_database_that_dies_under_the_web_comes_back_by_itself(installation: Installation) -> None:
+    """As after a disk that was full: nobody has to start anything."""
+    process = installation.up()
+    written = installation.var / "pg" / "postmaster.pid"
+    killed = written.read_text().splitlines()[0]
+    os.kill(int(killed), signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while not written.exists() or written.read_text().splitlines()[:1] in ([], [killed]):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert "数据库自己停了，已重新启动" in text
+    assert not installation.database_alive()  # and it ends with the web all the same
+
+
 def test_a_taken_port_is_said_before_anything_is_built(installation: Installation) -> None:
     with socket.socket() as s:
         s.bind(("127.0.0.1", installation.port))

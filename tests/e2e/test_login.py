@@ -12,6 +12,8 @@ pytest.importorskip("playwright.sync_api")
 
 from playwright.sync_api import Browser, Page, expect
 
+from gis.settings import Settings
+from gis.store.engine import connect
 from tests.e2e.browser import CHROMIUM, chromium, watched
 from tests.security.conftest import PASSWORD, County, county  # noqa: F401
 from tests.security.live import live
@@ -141,7 +143,7 @@ def test_nothing_is_left_for_the_next_person_at_this_machine(browser: Browser, b
 
 
 def test_three_administrators_have_three_doors(browser: Browser, base: str) -> None:
-    doors = {"system.admin": ["账号"], "security.admin": ["角色与范围", "会话与设备"], "audit.admin": ["审计"]}
+    doors = {"system.admin": ["账号", "流程"], "security.admin": ["角色与范围", "会话与设备"], "audit.admin": ["审计"]}
     for login, tabs in doors.items():
         with watched(browser, base) as seen:
             page = seen.page
@@ -211,3 +213,64 @@ def test_the_audit_is_read_verified_and_exported(browser: Browser, base: str) ->
         page.goto(base + "/admin/audit?action=audit")
         expect(page.locator("tbody")).to_contain_text("季度检查")
         expect(page.locator("tbody")).to_contain_text("audit.verified")
+
+
+def out_of_reach(store: Settings, *, away: bool) -> None:
+    """Take the store away under everybody, or give it back: connections are cut and no new ones are let in."""
+    with connect(store, role="admin", database="postgres", autocommit=True) as conn:
+        conn.execute(f'ALTER DATABASE "{store.db_name}" ALLOW_CONNECTIONS {not away}'.encode())
+        if away:
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [store.db_name])
+
+
+def test_a_store_that_goes_away_under_an_open_page_is_said_and_comes_back(
+    browser: Browser, base: str, county: County  # noqa: F811
+) -> None:  # fmt: skip
+    with watched(browser, base) as seen:
+        page = seen.page
+        page.goto(base + "/login")
+        enter(page, "planner")
+        seen.settle()
+        name = page.inner_text("#crumbs")
+        try:
+            out_of_reach(county.settings, away=True)
+            # Somebody acts: the page stays, says so in Chinese, and since when what it shows is old.
+            page.evaluate("onemap.refresh()")
+            toast = page.locator("#toast.shown.bad")
+            expect(toast).to_be_visible(timeout=15_000)
+            expect(toast).to_contain_text(re.compile(r"连不上"))
+            expect(toast).to_contain_text(re.compile(r"屏幕上是 \d\d:\d\d 的数据"))
+            assert page.inner_text("#crumbs") == name
+            assert page.url.startswith(base + "/?") or page.url == base + "/", "nobody is sent to the login"
+            # Whoever comes now is told the same, and not let in.
+            refused = page.context.request.get(base + "/_dash-layout")
+            assert (refused.status, refused.json()["error"]) == (503, "StoreUnavailable")
+            expect(toast).to_be_visible()
+        finally:
+            out_of_reach(county.settings, away=False)
+        # By itself, with nobody touching anything.
+        expect(page.locator("#toast.shown.good")).to_contain_text("已重新连上", timeout=25_000)
+        assert page.context.request.get(base + "/_dash-layout").status == 200
+        seen.settle()
+        assert page.inner_text("#crumbs") == name
+
+
+def test_an_idle_page_notices_that_the_store_is_away(browser: Browser, base: str, county: County) -> None:  # noqa: F811
+    with watched(browser, base) as seen:
+        page = seen.page
+        # A beat every second instead of thirty.
+        page.add_init_script(
+            "(() => { const every = window.setInterval.bind(window);"
+            " window.setInterval = (f, ms, ...more) => every(f, ms === 30000 ? 1000 : ms, ...more); })()"
+        )
+        page.goto(base + "/login")
+        enter(page, "planner")
+        seen.settle()
+        try:
+            out_of_reach(county.settings, away=True)
+            expect(page.locator("#toast.shown.bad")).to_contain_text(
+                re.compile(r"屏幕上是 \d\d:\d\d 的数据"), timeout=15_000
+            )
+        finally:
+            out_of_reach(county.settings, away=False)
+        expect(page.locator("#toast.shown.good")).to_be_visible(timeout=25_000)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from gis.access import accounts, audit, devices, scopes, sessions
 from gis.access.principal import Principal
@@ -43,7 +44,10 @@ DEEDS: dict[str, tuple[str, Deed]] = {
     "sessions": ("security_admin", lambda c, o: sessions.list_sessions(c)),
     "revoke": ("security_admin", lambda c, o: sessions.revoke(c, session_key="0" * 64)),
     "devices": ("security_admin", lambda c, o: devices.list_devices(c)),
-    "device": ("security_admin", lambda c, o: devices.register(c, name="屏", account_id=o["wall"])),
+    "device": ("security_admin", lambda c, o: devices.register(c, name="屏", account_id=o["wall"], rules=a.RULES)),
+    "waiting": ("system_admin", lambda c, o: accounts.list_waiting(c)),
+    "turn away": ("system_admin", lambda c, o: c.execute("SELECT access.identity_close(1, NULL, NULL)")),
+    "pair again": ("security_admin", lambda c, o: c.execute("SELECT access.device_pair_again(1, %s, '1 min', NULL)", [b"x" * 32])),
     "read audit": ("audit_admin", lambda c, o: audit.search(c)),
     "verify audit": ("audit_admin", lambda c, o: audit.verify(c)),
 }  # fmt: skip
@@ -156,11 +160,64 @@ def test_only_the_web_may_call_what_signs_in_and_administers(city: Settings) -> 
             "UNION ALL SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = 'access' AND c.relkind = 'r' AND obj_description(c.oid, 'pg_class') IS NULL"
         ).fetchall()
-    asked_by_policies = {"principal", "address", "today", "may", "must", "my_codes"}
-    asked_by_jobs = {"audit_last"}
-    assert {name.partition("(")[0].removeprefix("access.") for name, _ in open_} <= asked_by_policies | asked_by_jobs
+    # A policy's functions run as whoever reads: without them a reader of case_file gets an error instead of no rows. The last
+    # three answer nobody but the web: NULL and {} for every other role.
+    asked_by_policies = {
+        "principal",
+        "address",
+        "today",
+        "may",
+        "must",
+        "my_codes",
+        "asker",
+        "followed_case",
+        "my_shared_cases",
+    }
+    # Steps the system takes by itself (gis/cases/sweep.py) ask who could take the case.
+    asked_by_jobs = {"audit_last", "scope_follow", "my_unit", "case_candidates", "callback_candidate"}
+    whose: dict[str, set[str]] = {"onemap_reader": set(), "onemap_job": set()}
+    for name, role in open_:
+        whose[role].add(name.partition("(")[0].removeprefix("access."))
+    assert whose == {"onemap_reader": asked_by_policies, "onemap_job": asked_by_policies | asked_by_jobs}
     assert unsafe == []
     assert silent == []
+
+
+def test_what_jobs_and_readers_may_call_tells_them_of_nobody(city: Settings, office: dict[str, int]) -> None:
+    for role in ("reader", "job"):
+        with connect(city, role=role) as conn:  # type: ignore[arg-type]
+            conn.execute("SELECT set_config('onemap.principal', %s, true)", [str(office["commander"])])
+            said = conn.execute("SELECT access.asker(), access.my_shared_cases(), access.my_codes()").fetchone()
+            assert said == (None, [], [])
+            conn.execute(
+                "SELECT set_config('onemap.principal', '', true), set_config('onemap.follow', repeat('0', 64), true)"
+            )
+            assert conn.execute("SELECT access.followed_case()").fetchone() == (None,)
+
+
+# Another system -----------------------------------------------------------------------------------------------------
+
+
+def test_another_system_has_no_password_and_no_outside_identity(city: Settings, office: dict[str, int]) -> None:
+    other = office["partner"]
+    with a.acting(city, office["system_admin"]) as conn, pytest.raises(BadRequest, match="对接系统只用密钥"):
+        accounts.add(conn, login="hotline", display_name="甲", role="partner", rules=a.RULES, password=a.PASSWORD)
+    with a.acting(city, office["system_admin"]) as conn, pytest.raises(Forbidden, match="对接系统只用密钥"):
+        accounts.reset_password(conn, account_id=other, rules=a.RULES)
+    # a person's account with a password does not become one, nor does one that comes in by the provider
+    person = a.add_account(city, "person", "planner")
+    with a.acting(city, office["security_admin"]) as conn, pytest.raises(Forbidden, match="请另建账号"):
+        accounts.set_role(conn, account_id=person, role="partner")
+    for column in ("password_hash", "oidc_subject"):
+        change = sql.SQL("UPDATE access.account SET {} = %s WHERE account_id = %s").format(sql.Identifier(column))
+        with connect(city, role="owner") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(change, ["https://id#1", other])
+        with connect(city, role="owner") as conn:
+            conn.execute(change, ["https://id#1", office["target"]])
+        with connect(city, role="owner") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("UPDATE access.account SET role = 'partner' WHERE account_id = %s", [office["target"]])
+        with connect(city, role="owner") as conn:
+            conn.execute(change, [None, office["target"]])
 
 
 @pytest.mark.parametrize(("login", "role", "words"), [

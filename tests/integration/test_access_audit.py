@@ -304,3 +304,9 @@ def test_the_digest_is_of_the_state_not_of_its_order() -> None:
     check: Callable[[dict[str, object]], str | None] = audit.digest
     assert check({"a": 1, "b": 2}) == check({"b": 2, "a": 1}) != check({"a": 1, "b": 3})
     assert audit.digest(None) is None
+
+
+def test_no_test_notes_a_scratch_store_in_the_installations_file(city: Settings) -> None:
+    assert Settings().audit_head_file is not None
+    assert Settings().audit_head_file != Settings().var / "audit-head.json"
+    assert city.audit_head_file == Settings().audit_head_file

@@ -157,7 +157,7 @@ def test_an_identity_signs_in_the_account_it_belongs_to(store: Settings, server:
     assert "identity.tied" in a.actions(store)
     # From now on the subject decides: another login in the claim changes nothing, another subject with this login gets nothing.
     assert door.by_identity(subject=who.subject, login="else", visitor=visitor).awaiting is None
-    with pytest.raises(NotSignedIn, match="没有对应的账号"):
+    with pytest.raises(NotSignedIn, match="还没有您的账号"):
         door.by_identity(subject=f"{server.issuer}#43", login="wang.min", visitor=visitor)
 
 
@@ -165,7 +165,7 @@ def test_an_identity_signs_in_the_account_it_belongs_to(store: Settings, server:
 def test_no_account_is_made_for_a_stranger(store: Settings, tmp_path: Path, login: str | None) -> None:
     a.prepare(store)
     door = a.sign_in_of(store, keys=a.keys_in(store, tmp_path))
-    with pytest.raises(NotSignedIn, match="没有对应的账号"):
+    with pytest.raises(NotSignedIn, match="还没有您的账号"):
         door.by_identity(subject="x#1", login=login, visitor=Visitor())
     with connect(store, role="owner") as conn:
         assert conn.execute("SELECT count(*) FROM access.account").fetchone() == (0,)

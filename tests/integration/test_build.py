@@ -55,9 +55,9 @@ def fingerprint(settings: Settings) -> list[tuple[object, ...]]:
     """A hash of every column of every generated table, in the order of its key."""
     keys = {
         "onemap.division": "code", "onemap.parcel": "parcel_id", "onemap.household": "household_id",
-        "onemap.incident": "incident_id", "onemap.facility": "facility_id", "onemap.resource": "resource_id",
+        "onemap.case_file": "case_id", "onemap.facility": "facility_id", "onemap.resource": "resource_id",
         "onemap.road_node": "node_id", "personal.person": "person_id", "personal.contractor": "contractor_code",
-        "onemap.farmland_zone": "zone_code", "onemap.parcel_summary": "grid_code, land_class",
+        "onemap.farmland_zone": "zone_code", "onemap.case_number": "day", "onemap.parcel_summary": "grid_code, land_class",
     }  # fmt: skip
     # load_id and division_id count up over builds; all else must repeat
     query = (
@@ -75,7 +75,7 @@ def test_it_says_what_it_built(county: tuple[Settings, BuildReport]) -> None:
     standing = built(settings)
     assert standing is not None
     assert (standing.code, standing.name, standing.scale) == ("130529", "巨鹿县", "demo")
-    assert {p.name for p in report.phases} >= {"onemap.parcel", "onemap.incident", "onemap.household", "onemap.road"}
+    assert {p.name for p in report.phases} >= {"onemap.parcel", "onemap.case_file", "onemap.household", "onemap.road"}
 
 
 def test_counts_are_those_asked_for(county: tuple[Settings, BuildReport]) -> None:
@@ -129,7 +129,7 @@ def test_everything_lies_in_the_grid_it_says(county: tuple[Settings, BuildReport
     settings, _ = county
     for table, point in (
         ("parcel", "ST_PointOnSurface(geom)"), ("household", "geom"), ("facility", "geom"), ("resource", "geom"),
-        ("incident", "geom"),
+        ("case_file", "geom"),
     ):  # fmt: skip
         wrong = one(
             settings,
@@ -144,6 +144,38 @@ def test_everything_lies_in_the_grid_it_says(county: tuple[Settings, BuildReport
 def test_only_incidents_without_a_position_are_unplaced(county: tuple[Settings, BuildReport]) -> None:
     settings, _ = county
     assert one(settings, "SELECT count(*) FROM onemap.incident WHERE (grid_code IS NULL) <> (geom IS NULL)") == 0
+
+
+def test_cases_go_on_where_the_build_ends(county: tuple[Settings, BuildReport]) -> None:
+    settings, _ = county
+    last, count = rows(settings, "SELECT max(case_id), count(*) FROM onemap.case_file")[0]
+    assert one(settings, "SELECT nextval('onemap.case_file_case_id_seq')") == int(str(last)) + 1 == int(str(count)) + 1
+    unlike = one(
+        settings,
+        "SELECT count(*) FROM (SELECT 'SJ', (reported_at AT TIME ZONE 'Asia/Shanghai')::date, count(*)::int FROM onemap.case_file "
+        "GROUP BY 2 EXCEPT SELECT prefix, day, last FROM onemap.case_number) d",
+    )
+    assert unlike == 0
+    newest, number = rows(settings, "SELECT day, last FROM onemap.case_number ORDER BY day DESC LIMIT 1")[0]
+    with connect(settings, role="owner") as conn:
+        given = conn.execute("SELECT onemap.next_case_no('SJ', %s)", [newest]).fetchone()
+        conn.rollback()
+    assert given == (f"SJ{newest:%Y%m%d}{int(str(number)) + 1:05d}",)
+
+
+def test_what_a_case_says_agrees(county: tuple[Settings, BuildReport]) -> None:
+    settings, _ = county
+    wrong = rows(
+        settings,
+        """SELECT state, count(*) FROM onemap.case_file WHERE process <> 'incident' OR process_version <> 1
+           OR (ended_at IS NOT NULL) <> (state IN ('closed', 'returned')) OR (state = 'closed') <> (closed_at IS NOT NULL)
+           OR (state IN ('closed', 'feedback')) <> (done_at IS NOT NULL) OR closed_at IS DISTINCT FROM ended_at AND state = 'closed'
+           OR (clock_state = 'stopped') <> (state IN ('closed', 'returned', 'feedback')) OR level IS NULL OR deadline_class IS NULL
+           OR level <> handled_level OR warn_at NOT BETWEEN accepted_at AND due_at OR (due_at IS NULL) <> (state = 'reported')
+           OR (warn_at IS NULL) <> (due_at IS NULL) GROUP BY 1""",
+    )
+    assert wrong == []
+    assert one(settings, "SELECT count(DISTINCT state) FROM onemap.case_file") >= 3
 
 
 def test_the_summary_is_the_sum_of_the_parcels(county: tuple[Settings, BuildReport]) -> None:
@@ -174,7 +206,7 @@ def test_every_generated_row_says_so(county: tuple[Settings, BuildReport]) -> No
         "division",
         "parcel",
         "household",
-        "incident",
+        "case_file",
         "facility",
         "resource",
         "road",
@@ -241,8 +273,8 @@ def test_info_prints_what_the_store_holds(
     assert told["county"]["name"] == "巨鹿县"
     assert told["county"]["built_at"]
     tables = {t["table"]: t for t in told["tables"]}
-    assert tables["onemap.incident"]["rows"] == tables["onemap.incident"]["synthetic"] == 500
-    assert tables["onemap.incident"]["unplaced"] == one(
+    assert tables["onemap.case_file"]["rows"] == tables["onemap.case_file"]["synthetic"] == 500
+    assert tables["onemap.case_file"]["unplaced"] == one(
         settings, "SELECT count(*) FROM onemap.incident WHERE geom IS NULL"
     )
     assert tables["personal.person"]["placed"] is None

@@ -164,10 +164,15 @@ def test_a_killed_load_is_mended(store: Settings) -> None:
         assert mend(conn) == []
 
 
-def test_a_table_others_point_at_is_never_emptied(store: Settings) -> None:
+def test_a_killed_load_of_a_table_others_point_at_is_mended(store: Settings) -> None:
     with connect(store, role="owner", autocommit=True) as conn:
-        assert bulk._drop_indexes(conn, "onemap.facility") == []
-        assert count(conn, "intake.dropped_index") == 0
+        conn.execute("INSERT INTO onemap.resource (resource_code, kind, name) VALUES ('R1', 'patrol', '不相干')")
+        assert bulk._drop_indexes(conn, "onemap.facility")
+        copy_rows(conn, "onemap.facility", {"facility_code": ["F1"], "kind": ["village_clinic"], "name": ["卫生室"]})
+    with connect(store, role="owner", autocommit=True) as conn:
+        assert mend(conn) == ["onemap.facility"]
+        assert count(conn, "onemap.facility") == 0
+        assert count(conn, "onemap.resource") == 1  # what points nowhere stays
 
 
 def test_columns_must_fit(store: Settings) -> None:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from etl.importing import Options, import_file, store_transaction
 from etl.report import NothingLoaded, Report
+from etl.sealing import open_row
 from etl.undoing import undo_load
 from gis.access.crypt import load_keys
 from gis.errors import BadInput
@@ -96,6 +97,24 @@ def opened(settings: Settings, code: str, field: str, sealed: bytes) -> str:
     return load_keys(settings).decrypt(bytes(sealed), table="personal.contractor", row=code, field=field)
 
 
+def test_no_name_of_a_neighbour_is_kept_in_the_clear(county: Settings, tmp_path: Path) -> None:
+    shapes, fields = field_layer(6)
+    fields["DKMC"] = ["村东大地", "李四五东地", "欧阳娜娜", "渠西地", "李四五地", "枣行"]
+    fields |= {"DKDZ": ["张三", "路", "机耕路", "王家沟", "周建军承包地", "张*明"], "DKNZ": ["李四五、水渠", None, "欧阳娜娜", "林带", "冼星海", "沟"],
+               "DKXZ": ["路"] * 6, "DKBZ": [None] * 6}  # fmt: skip
+    report = take(county, write(tmp_path / "地块.gpkg", shapes, fields))
+    kept = rows(county, "SELECT name, east, south, west, north FROM onemap.parcel ORDER BY code")
+    assert kept == [
+        ("村东大地", "张*", "李*五、水渠", "路", None), ("李*五东地", "路", None, "路", None), ("欧**娜", "机耕路", "欧**娜", "路", None),
+        ("渠西地", "王家沟", "林带", "路", None), ("李*五地", "周*军承包地", "冼*海", "路", None), ("枣行", "张*明", "沟", "路", None),
+    ]  # fmt: skip
+    assert any("四至里 5 处像是人名，已脱敏" in note for note in report.notes)
+    everything = rows(county, "SELECT string_agg(p::text, '') FROM onemap.parcel p") + rows(
+        county, "SELECT string_agg(l::text, '') FROM intake.load l"
+    )
+    assert not any(name in str(everything) for name in ("张三", "李四五", "欧阳娜娜", "周建军", "冼星海"))
+
+
 def test_gbk_zip_with_14_duplicates_and_3_bow_ties(county: Settings, tmp_path: Path) -> None:
     shapes, fields = field_layer(200)
     for i in (10, 11, 12):
@@ -131,8 +150,15 @@ def test_gbk_zip_with_14_duplicates_and_3_bow_ties(county: Settings, tmp_path: P
     assert "张三".encode() not in bytes(sealed_name)
     assert opened(county, code, "name", sealed_name) == "张三"
     assert opened(county, code, "id_number", sealed_number) == "130529199001000000"
-    [(properties, wkb)] = rows(county, "SELECT properties, geom_wkb FROM intake.quarantine WHERE row_number = 11")
-    assert properties["CBFMC"] == "李四五"
+    [(load, properties, wkb, sealed)] = rows(
+        county, "SELECT load_id, properties, geom_wkb, sealed FROM intake.quarantine WHERE row_number = 11"
+    )
+    assert (properties["CBFMC"], properties["DKMC"]) == ("李*五", "（已加密）")
+    keys = load_keys(county)
+    assert open_row(keys, load_id=load, number=11, shown=properties, sealed=bytes(sealed))["CBFMC"] == "李四五"
+    assert rows(
+        county, "SELECT count(*) FROM intake.quarantine q WHERE q::text ~ '张三|李四五|欧阳娜娜|13052919900|村东大地'"
+    ) == [(0,)]
     assert apart(shapely.from_wkb(wkb), reproject([bow_tie(10)], 4526)[0]) < 1e-6
 
 

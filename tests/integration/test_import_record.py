@@ -16,8 +16,9 @@ from psycopg import sql
 from etl.importing import Options, import_file, store_transaction
 from etl.quarantine import plain
 from etl.rejects import write_rejects
-from etl.report import Report
+from etl.report import NothingLoaded, Report
 from etl.undoing import list_loads, show_load, undo_load
+from gis.access.crypt import load_keys
 from gis.errors import BadInput, BadRequest, NotFound
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -80,7 +81,7 @@ def test_log_show_rejects_undo(county: Settings, tmp_path: Path) -> None:
         assert (record.source_name, record.rows_in, record.rows_quarantined) == ("甲.gpkg", 10, 1)
         assert [(r.code, r.examples[0][0]) for r in reasons] == [("self_crossing", 4)]
         for name in ("r.csv", "r.gpkg"):
-            assert write_rejects(conn, load, out=tmp_path / name) == 1
+            assert write_rejects(conn, load, out=tmp_path / name, vault=load_keys(county)) == 1
             assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
         with pytest.raises(BadInput, match="已存在"):
             write_rejects(conn, load, out=tmp_path / "r.csv")
@@ -117,9 +118,16 @@ def test_rejects_mended_and_brought_again_go_in(county: Settings, tmp_path: Path
     shapes[2] = bow_tie(2)
     load = take(county, write(tmp_path / "a.gpkg", shapes, fields)).load_id or 0
     with store_transaction(county, keep=False) as conn:
-        write_rejects(conn, load, out=tmp_path / "r.gpkg")
+        write_rejects(conn, load, out=tmp_path / "masked.gpkg")
+        write_rejects(conn, load, out=tmp_path / "r.gpkg", vault=load_keys(county))
     from pyogrio import raw
 
+    masked = raw.read(tmp_path / "masked.gpkg")
+    shown = dict(zip(masked[0]["fields"], [c.tolist() for c in masked[3]], strict=True))
+    assert (shown["CBFMC"], shown["DKMC"]) == (["欧**娜"], ["（已加密）"])
+    write(tmp_path / "as_masked.gpkg", [parcel(2)], shown)
+    with pytest.raises(NothingLoaded, match="脱敏过的"):  # or the mask would be stored as the name
+        take(county, tmp_path / "as_masked.gpkg")
     meta, _, _, columns = raw.read(tmp_path / "r.gpkg")
     write(tmp_path / "mended.gpkg", [parcel(2)], dict(zip(meta["fields"], [c.tolist() for c in columns], strict=True)))
     assert take(county, tmp_path / "mended.gpkg").rows_loaded == 1

@@ -43,6 +43,10 @@ FROM onemap.parcel WHERE parcel_code LIKE '99999%' AND parcel_id % 4 = 0;
 INSERT INTO onemap.resource (resource_code, kind, name, grid_code, village_code, township_code, geom)
 SELECT 'M' || parcel_id, 'patrol', '多', grid_code, village_code, township_code, ST_PointOnSurface(geom)
 FROM onemap.parcel WHERE parcel_code LIKE '99999%' AND parcel_id % 4 = 0;
+INSERT INTO onemap.case_file (case_no, item_code, channel, title, state, reported_at, ended_at, geom)
+SELECT 'M' || parcel_id, '0101', 'grid', '多', CASE WHEN parcel_id % 8 = 0 THEN 'handling' ELSE 'closed' END, now() - interval '9 days',
+       CASE WHEN parcel_id % 8 <> 0 THEN now() END, ST_PointOnSurface(geom)
+FROM onemap.parcel WHERE parcel_code LIKE '99999%' AND parcel_id % 2 = 0;
 """  # noqa: S608
 HERE = tile_at(lon=(WEST + EAST) / 2, lat=(SOUTH + NORTH) / 2, z=14)
 
@@ -51,7 +55,8 @@ HERE = tile_at(lon=(WEST + EAST) / 2, lat=(SOUTH + NORTH) / 2, z=14)
 def many(secured_template: Secured) -> Iterator[Secured]:
     with clone(secured_template) as store:
         store.owner(MANY)
-        store.owner("ANALYZE")
+        with connect(store.settings, role="owner", autocommit=True) as conn:
+            conn.execute("VACUUM (ANALYZE)")
         yield store
 
 
@@ -97,6 +102,28 @@ def test_tiles_and_nearest_keep_their_index_under_the_policy(many: Secured, who:
     assert tile_uses_index(many, who)
     assert nearest_uses_index(many, who, "facility")
     assert nearest_uses_index(many, who, "resource")
+
+
+@pytest.mark.parametrize("who", ["commander", "planner_a", "cadre", "grid_member"])
+def test_incidents_keep_their_indexes_through_the_view(many: Secured, who: str) -> None:
+    layer = TileService(many.settings).layers["incidents"]
+    level = layer.level[layer.level_at(HERE.z) or 0]
+    with connect(many.settings, role="app") as conn:
+        statement = compose(layer, level, queries=load_queries("tiles")).as_bytes(conn)
+    found = explain(many, who, statement, bind(level, HERE))
+    asked = [n for n in found if "&&" in n.get("Index Cond", "")]
+    assert [n["Index Name"] for n in asked] == ["case_file_open_geom_3857"]
+    assert not any(n["Node Type"] == "Seq Scan" and n.get("Relation Name") == "case_file" for n in found)
+
+
+def test_a_count_by_grid_needs_no_table(many: Secured) -> None:
+    with many.asking(many["planner_a"]) as conn, psycopg.ClientCursor(conn) as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # the rows are few here
+        cursor.execute("EXPLAIN (FORMAT JSON) SELECT grid_code, count(*) FROM onemap.incident GROUP BY 1")
+        row = cursor.fetchone()
+    assert row is not None
+    reads = [n for n in nodes(row[0][0]["Plan"]) if n.get("Relation Name") == "case_file"]
+    assert [(n["Node Type"], n["Index Name"]) for n in reads] == [("Index Only Scan", "case_file_grid")]
 
 
 def test_each_scope_function_is_asked_once_a_statement(many: Secured) -> None:

@@ -72,7 +72,38 @@ def test_another_srid_is_refused(module_store: Settings) -> None:
         ("reader", "INSERT INTO onemap.facility (facility_code, kind, name) VALUES ('a', 'b', 'c')"),
         ("reader", "SELECT 1 FROM intake.quarantine"),
         ("app", "DELETE FROM onemap.incident"),
-        ("app", "TRUNCATE onemap.incident"),
+        ("app", "UPDATE onemap.incident SET rating = 1"),
+        ("app", "DELETE FROM onemap.case_file"),
+        ("app", "TRUNCATE onemap.case_file"),
+        ("app", "UPDATE onemap.case_file SET reporter_id = 1"),
+        ("app", "UPDATE onemap.case_file SET process = 'other'"),
+        ("app", "DELETE FROM onemap.case_part"),
+        ("app", "DELETE FROM onemap.case_photo"),
+        ("app", "UPDATE onemap.case_event SET note = 'x'"),
+        ("app", "DELETE FROM onemap.case_event"),
+        ("app", "UPDATE onemap.case_callback SET handler_id = 1"),
+        ("app", "UPDATE onemap.case_notice SET words = 'x'"),
+        ("app", "SELECT 1 FROM onemap.submission"),
+        ("app", "INSERT INTO onemap.submission (key, digest, case_id, answer) VALUES (repeat('k', 16), '', 1, '{}')"),
+        ("app", "SELECT 1 FROM onemap.case_number"),
+        ("app", "UPDATE onemap.case_number SET last = 0"),
+        ("app", "INSERT INTO onemap.live (subject, id, kind) VALUES ('case', 1, 'x')"),
+        (
+            "app",
+            "INSERT INTO onemap.process (process, version, name, definition, digest) VALUES ('p', 1, 'p', '{}', '')",
+        ),
+        ("app", "UPDATE onemap.unit SET name = 'x'"),
+        ("app", "SELECT 1 FROM personal.reporter"),
+        ("app", "SELECT 1 FROM personal.case_secret"),
+        ("reader", "SELECT 1 FROM personal.reporter"),
+        ("reader", "SELECT 1 FROM onemap.submission"),
+        (
+            "reader",
+            "INSERT INTO onemap.case_event (case_id, revision, transition, to_state, actor_kind, actor_name) "
+            "VALUES (1, 1, 't', 's', 'system', 'x')",
+        ),
+        ("job", "UPDATE onemap.case_event SET note = 'x'"),
+        ("job", "DELETE FROM onemap.case_event"),
         ("app", "UPDATE onemap.division SET name = 'x'"),
         ("app", "UPDATE onemap.division_change SET on_date = '2000-01-01'"),
         ("app", "INSERT INTO intake.load (subject, source_name) VALUES ('a', 'b')"),
@@ -88,6 +119,21 @@ def test_another_srid_is_refused(module_store: Settings) -> None:
 def test_a_role_may_not(module_store: Settings, role: str, statement: str) -> None:
     with connect(module_store, role=role) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):  # type: ignore[arg-type]
         conn.execute(statement)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE onemap.case_event SET note = 'x'", "DELETE FROM onemap.case_event"])
+def test_history_is_kept_from_the_owner_too(store: Settings, statement: str) -> None:
+    with connect(store, role="owner") as conn:
+        conn.execute(
+            "INSERT INTO onemap.case_file (case_id, case_no, channel, title, state, reported_at) "
+            "VALUES (1, 'C1', 'grid', '路灯不亮', 'reported', now())"
+        )
+        conn.execute(
+            "INSERT INTO onemap.case_event (case_id, revision, transition, to_state, actor_kind, actor_name) "
+            "VALUES (1, 1, 'report', 'reported', 'system', '系统')"
+        )
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="办件经过不能修改或删除"):
+            conn.execute(statement.encode())
 
 
 def test_the_app_owns_nothing(module_store: Settings) -> None:

@@ -17,7 +17,7 @@ from dashboard.app import create_app
 from dashboard.http.protect import Protection
 from gis.access import accounts, scopes
 from gis.access.crypt import make_keys
-from gis.access.roles import Roles, publish
+from gis.access.roles import KEYED, Roles, publish
 from gis.access.rules import AccessRules
 from gis.settings import Settings
 from gis.store.engine import connect
@@ -72,7 +72,7 @@ def county(module_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
         for role in roles.by_id.values():
             made = accounts.add(
                 conn, login=role.id.replace("_", "."), display_name=f"测试{role.name}", role=role.id, rules=rules,
-                unit="测试单位", password=PASSWORD, temporary=False, reason="测试",
+                unit="测试单位", password=None if role.id == KEYED else PASSWORD, temporary=False, reason="测试",
             )  # fmt: skip
             numbers[role.id] = made
             if code := level.get(role.level):

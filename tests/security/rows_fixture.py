@@ -22,13 +22,14 @@ from gis.settings import ROOT, Settings
 from gis.store.engine import connect
 from gis.store.migrate import create_database, drop_database
 from tests.scratch_county import Scratch, build_scratch
+from tests.security import cases_fixture as cases
 
 ROLES = Roles.load(ROOT / "data")
-# Tables under row-level security and what names a row of them.
+# Tables under row-level security (incident: a view of one) and what names a row of them.
 TABLES = {
     "parcel": "parcel_id::text", "parcel_summary": "grid_code || '/' || land_class", "facility": "facility_id::text",
-    "resource": "resource_id::text", "household": "household_id::text", "incident": "incident_id::text",
-    "alert": "alert_id::text",
+    "resource": "resource_id::text", "household": "household_id::text", "case_file": "case_id::text",
+    "incident": "incident_id::text", "alert": "alert_id::text",
 }  # fmt: skip
 _MORE = """
 INSERT INTO onemap.resource (resource_code, kind, name, grid_code, village_code, township_code, geom)
@@ -61,11 +62,13 @@ class Secured:
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def asking(self, who: Principal | None) -> Iterator[Connection[tuple[Any, ...]]]:
-        """One transaction of role app as `who`; rolled back."""
+    def asking(self, who: Principal | None, *, follow: str | None = None) -> Iterator[Connection[tuple[Any, ...]]]:
+        """One transaction of role app as `who`, holding a case's code; rolled back."""
         with connect(self.settings, role="app") as conn:
             if who is not None:
                 conn.execute("SELECT set_config('onemap.principal', %s, true)", [str(who.account_id)])
+            if follow is not None:
+                conn.execute("SELECT set_config('onemap.follow', %s, true)", [follow])
             yield conn
             conn.rollback()
 
@@ -125,6 +128,7 @@ def template_fixture(cluster: Settings, template: str) -> Iterator[Secured]:
             conn.execute(_MORE)
             publish(conn, ROLES)
             people = _people(conn, scratch)
+            cases.add_cases(conn, scratch, lambda name: people[name].account_id)
         yield Secured(settings, scratch, people)
     finally:
         drop_database(cluster, name=name)
@@ -167,10 +171,11 @@ def unsecured(conn: Connection[Any]) -> list[str]:
         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
           AND (has_table_privilege('onemap_app', c.oid, 'SELECT') OR has_any_column_privilege('onemap_app', c.oid, 'SELECT'))
           AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
-                      AND a.attname ~ '(^|_)(grid|village|township|division)_code$')
-          AND c.oid <> 'onemap.ground'::regclass  -- built-up land and water of a village: common knowledge
+                      AND (a.attname ~ '(^|_)(grid|village|township|division)_code$' OR a.attname = 'case_id'))
+          -- built-up land and water of a village, offices: common knowledge
+          AND c.oid NOT IN ('onemap.ground'::regclass, 'onemap.unit'::regclass)
           AND NOT (c.relrowsecurity AND c.relforcerowsecurity
-                   AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'in_scope'))
+                   AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('in_scope', 'with_case')))
         ORDER BY 1"""
     ).fetchall()
     return [row[0] for row in found]
@@ -182,11 +187,16 @@ def leaks(store: Secured) -> list[str]:
     with connect(store.settings, role="owner") as conn:
         found += [f"{table} is not under row-level security" for table in unsecured(conn)]
         everything = {table: rows_of(conn, table) for table in TABLES}
-    for name, who in {**store.people, "nobody": None}.items():
+        hanging = cases.all_hanging(conn)
+    for name in [*store.people, *STRANGERS]:
+        who = store.people.get(name)
         scope = who.scope if who else ()
-        with store.asking(who) as conn:
+        with store.asking(who, follow=STRANGERS.get(name)) as conn:
+            found += cases.hanging_leaks(conn, name, who.account_id if who else None, hanging)
             for table, rows in everything.items():
                 seen, should = set(rows_of(conn, table)), {key for key, codes in rows.items() if covered(scope, codes)}
+                if table in ("case_file", "incident"):
+                    should |= {str(number) for number in cases.BEYOND.get(name, ())}
                 if seen != should:
                     found.append(f"{name} reads {table}: {len(seen - should)} foreign, {len(should - seen)} missing")
     return found + [
@@ -195,14 +205,8 @@ def leaks(store: Secured) -> list[str]:
 
 
 REFUSED = -1
-_INCIDENT = (
-    "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, status, geom) "
-    "VALUES ('new', '101', 'grid', '路灯不亮', now(), 'reported', {})"
-)
-_CODED = (
-    "INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, status, geom, grid_code, village_code, "
-    "township_code) VALUES ('new', '101', 'grid', '路灯不亮', now(), 'reported', {place}, '{grid}', '{village}', '{township}')"
-)
+# Without an account: nobody at all, the holder of a case's code, and who has just made up a code for a new report.
+STRANGERS = {"nobody": None, "holder": cases.CODE, "stranger": "0" * 64}
 _IN = "(SELECT ST_PointOnSurface(geom) FROM onemap.division WHERE code = '{}')"
 _ALERT = "INSERT INTO onemap.alert (kind, rule, rule_version, level, parcel_id, geom) VALUES ('farmland', 'r', '1', 'red', 1, {})"
 
@@ -213,22 +217,23 @@ def _writes(store: Secured) -> Iterator[tuple[str, str, str, int]]:
     in_a, in_b = _IN.format(a), _IN.format(b)
     resources = store.owner("SELECT count(*) FROM onemap.resource WHERE township_code = %s", [a])[0][0]
     alerts = store.owner("SELECT count(*) FROM onemap.alert WHERE township_code = %s", [a])[0][0]
-    open_ = store.owner("SELECT count(*) FROM onemap.incident WHERE township_code = %s", [a])[0][0]
-    everywhere = store.owner("SELECT count(*) FROM onemap.incident")[0][0]
-    yield "reports in its township", "planner_a", _INCIDENT.format(in_a), 1
-    yield "reports in another township", "planner_a", _INCIDENT.format(in_b), REFUSED
-    yield "reports elsewhere under codes of its own", "planner_a", _CODED.format(
-        place=in_b, grid=store.scratch.grids[0], village=store.scratch.villages[0], township=a
+    open_ = store.owner("SELECT count(*) FROM onemap.case_file WHERE township_code = %s", [a])[0][0]
+    open_ += len(cases.BEYOND["planner_a"])
+    everywhere = store.owner("SELECT count(*) FROM onemap.case_file")[0][0]
+    yield "reports in its township", "planner_a", cases.report(in_a), 1
+    yield "reports in another township", "planner_a", cases.report(in_b), REFUSED
+    yield "reports elsewhere under codes of its own", "planner_a", cases.report(
+        in_b, grid_code=f"'{store.scratch.grids[0]}'", village_code=f"'{store.scratch.villages[0]}'", township_code=f"'{a}'"
     ), REFUSED  # fmt: skip
-    yield "reports without a position", "grid_member", _INCIDENT.format("NULL"), 1
-    yield "reports without a position", "without_scope", _INCIDENT.format("NULL"), REFUSED
-    yield "reports without a position", "disabled", _INCIDENT.format("NULL"), REFUSED
-    yield "reports", "wall", _INCIDENT.format(in_a), REFUSED
-    yield "handles all incidents", "planner_a", "UPDATE onemap.incident SET status = 'handling'", open_
-    yield "handles all incidents", "commander", "UPDATE onemap.incident SET status = 'handling'", everywhere
-    yield "handles incidents", "wall", "UPDATE onemap.incident SET status = 'handling'", REFUSED
-    yield "moves its incidents to another township", "planner_a", f"UPDATE onemap.incident SET geom = {in_b}", REFUSED
-    yield "writes codes", "planner_a", f"UPDATE onemap.incident SET township_code = '{b}', grid_code = NULL", open_
+    yield "reports without a position", "grid_member", cases.report("NULL"), 1
+    yield "reports without a position", "without_scope", cases.report("NULL"), REFUSED
+    yield "reports without a position", "disabled", cases.report("NULL"), REFUSED
+    yield "reports", "wall", cases.report(in_a), REFUSED
+    yield "handles all cases", "planner_a", "UPDATE onemap.case_file SET state = 'handling'", open_
+    yield "handles all cases", "commander", "UPDATE onemap.case_file SET state = 'handling'", everywhere
+    yield "handles cases", "wall", "UPDATE onemap.case_file SET state = 'handling'", REFUSED
+    yield "moves its cases to another township", "planner_a", f"UPDATE onemap.case_file SET geom = {in_b}", REFUSED
+    yield "writes codes", "planner_a", f"UPDATE onemap.case_file SET township_code = '{b}', grid_code = NULL", open_
     yield "sends all resources", "planner_a", "UPDATE onemap.resource SET state = 'assigned'", resources
     yield "sends resources to another township", "planner_a", f"UPDATE onemap.resource SET geom = {in_b}", REFUSED
     yield "sends resources", "cadre", "UPDATE onemap.resource SET state = 'assigned'", REFUSED
@@ -237,10 +242,11 @@ def _writes(store: Secured) -> Iterator[tuple[str, str, str, int]]:
     yield "raises an alert", "planner_a", _ALERT.format(in_a), 1
     yield "raises an alert in another township", "planner_a", _ALERT.format(in_b), REFUSED
     yield "raises an alert", "wall", _ALERT.format(in_a), REFUSED
+    yield from cases.writes(in_a, in_b, lambda name: store[name].account_id, REFUSED)
 
 
 def _written(store: Secured, name: str, statement: str) -> int:
-    with store.asking(store[name]) as conn:
+    with store.asking(store.people.get(name), follow=STRANGERS.get(name)) as conn:
         try:
             return conn.execute(statement.encode()).rowcount
         except psycopg.errors.InsufficientPrivilege:

@@ -39,6 +39,13 @@ PAYLOADS = [
     "<meta http-equiv=refresh content='0;url=javascript:hit()'>", "<base href='//evil.example/'>", "<link rel=stylesheet href='//evil.example/x.css'>",
     "\u2028hit()\u2029", "<x onclick=hit()>",
 ]  # fmt: skip
+# And every tag that runs something by itself with every event it may run it on, bare, quoted and broken out of a quote.
+PAYLOADS += [
+    shape.format(tag=tag, event=event)
+    for tag, event in (("img src=x", "onerror"), ("svg", "onload"), ("body", "onpageshow"), ("input autofocus", "onfocus"), ("iframe", "onload"),
+                       ("audio src=x", "onerror"), ("details open", "ontoggle"), ("marquee", "onstart"), ("object data=x", "onerror"), ("select autofocus", "onfocus"))
+    for shape in ("<{tag} {event}=hit()>", "<{tag} {event}='hit()'>", '\"><{tag} {event}=hit()>', "'><{tag}/{event}=hit()//", "<{tag} {event}=\nhit()>", "</style><{tag}\t{event} = hit()>")
+]  # fmt: skip
 
 
 @pytest.mark.e2e
@@ -78,8 +85,8 @@ def test_stored_and_reflected_scripts_are_never_run(county: County) -> None:
         hits.clear()
         visited = 0
         visits = {
-            "system.admin": ["/admin/accounts", "/admin/accounts?page=2", f"/admin/accounts/{max(county.numbers.values()) + 3}"],
-            "security.admin": ["/admin/scopes?state=", "/admin/scopes?state=&page=2", f"/admin/scopes/{max(county.numbers.values()) + 3}", "/admin/sessions"],
+            "system.admin": ["/admin/accounts", "/admin/accounts?page=2", "/admin/accounts?page=3", f"/admin/accounts/{max(county.numbers.values()) + 3}"],
+            "security.admin": ["/admin/scopes?state=", "/admin/scopes?state=&page=2", "/admin/scopes?state=&page=3", f"/admin/scopes/{max(county.numbers.values()) + 3}", "/admin/sessions"],
             "audit.admin": ["/admin/audit?action=account", "/admin/audit?action=sign_in"],
         }  # fmt: skip
         for login, paths in visits.items():
@@ -114,7 +121,7 @@ def test_stored_and_reflected_scripts_are_never_run(county: County) -> None:
         assert hits == []
         assert seen.foreign == []
         assert visited > 80
-    assert len(PAYLOADS) >= 40
+    assert len(PAYLOADS) >= 100
 
 
 # files --------------------------------------------------------------------------------------------------------------

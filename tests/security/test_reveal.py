@@ -13,7 +13,7 @@ from gis.access import accounts, devices
 from gis.access.crypt import load_keys
 from gis.access.rules import AccessRules
 from gis.store.engine import connect
-from tests.security.conftest import OURS, PASSWORD, County, browser, sign_in
+from tests.security.conftest import OURS, PASSWORD, County, browser, sign_in, token_of
 
 pytestmark = pytest.mark.db
 CANARY = "130529198001019876"
@@ -91,12 +91,25 @@ def test_a_wall_looks_and_changes_nothing(county: County, as_role: Callable[[str
     guard = as_role("security_admin")
     form = {"action": "register", "name": "东墙", "account": str(county.numbers["wall"]), "reason": "新装大屏"}
     page = guard.post("/admin/sessions", data=form, headers=OURS).text
-    token = page.split('id="given">')[1].split("<")[0]
+    code = page.split('id="given">')[1].split("<")[0]
     wall = browser(county)
-    wall.headers["Authorization"] = f"Bearer {token}"
-    assert wall.get("/_dash-layout").status_code == 200
-    assert wall.post("/logout").status_code == 403
-    assert wall.post("/password", data={"old": PASSWORD}).status_code == 403
+    assert wall.get("/wall/enter").status_code == 200
+    assert wall.post("/wall/enter", data={"code": code}).status_code == 403, "not from a page of ours"
+    assert wall.post("/wall/enter", data={"code": "AAAA-AAAA"}, headers=OURS).status_code == 401
+    entered = wall.post("/wall/enter", data={"code": code}, headers=OURS)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    cookie = set(entered.headers["set-cookie"].split("; "))
+    assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=2592000"} <= cookie
+    assert token_of(wall) not in guard.get("/admin/sessions").text
+    assert browser(county).post("/wall/enter", data={"code": code}, headers=OURS).status_code == 401, (
+        "a code works once"
+    )
+    renewed = wall.get("/_dash-layout")
+    assert renewed.status_code == 200
+    assert "Max-Age=2592000" in renewed.headers["set-cookie"]
+    assert "set-cookie" not in wall.get("/_dash-layout").headers, "once a day is enough"
+    assert wall.post("/logout", headers=OURS).status_code == 403
+    assert wall.post("/password", data={"old": PASSWORD}, headers=OURS).status_code == 403
     assert wall.get("/admin/accounts").status_code == 403
     with connect(county.settings, role="owner") as conn:
         number = devices.list_devices(conn)[0].device_id

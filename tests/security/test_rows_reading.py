@@ -77,7 +77,7 @@ def test_where_the_request_came_from_is_told_too(secured_store: Secured, pool: P
 
 def test_reading_cannot_write(secured_store: Secured, pool: Pool) -> None:
     with pytest.raises(Exception, match="read-only"), pool.reading(principal=secured_store["commander"]) as conn:
-        conn.execute("UPDATE onemap.incident SET rating = 1")
+        conn.execute("UPDATE onemap.case_file SET rating = 1")
 
 
 @pytest.mark.parametrize("kind", ["parcel", "facility", "resource", "incident"])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gis.access.crypt import Keys, key_file, load_keys, make_keys, rotate
+from gis.access.crypt import Keys, key_file, load_keys, make_keys, retire, rotate
 from gis.errors import SetupProblem
 from gis.settings import Settings
 
@@ -137,5 +137,17 @@ def test_after_a_rotation_old_values_open_and_new_ones_use_the_new_key(settings:
     fresh = new.encrypt("乙", **PLACE)
     assert new.is_current(fresh)
     assert new.lookup("1", field="phone") == found
+    # A running server goes on with the file: it opens what the new key sealed, and seals with it.
+    assert old.decrypt(fresh, **PLACE) == "乙"
+    assert new.is_current(old.encrypt("丙", **PLACE))
+
+
+def test_a_retired_key_opens_nothing_and_the_newest_stays(settings: Settings) -> None:
+    sealed = make_keys(settings).encrypt("甲", **PLACE)
+    fresh = rotate(settings).encrypt("乙", **PLACE)
+    assert retire(settings) == 1
+    assert retire(settings) == 0
+    left = load_keys(settings)
+    assert left.decrypt(fresh, **PLACE) == "乙"
     with pytest.raises(SetupProblem, match="没有对应的密钥"):
-        old.decrypt(fresh, **PLACE)
+        left.decrypt(sealed, **PLACE)

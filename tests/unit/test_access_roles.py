@@ -15,7 +15,7 @@ from gis.settings import ROOT
 TEXT = (ROOT / "data" / "roles.toml").read_text(encoding="utf-8")
 RULES = (ROOT / "data" / "rules" / "access.toml").read_text(encoding="utf-8")
 AGREED = {"commander", "planner", "village_cadre", "grid_member", "handler", "dispatcher", "analyst", "data_officer",
-          "system_admin", "security_admin", "audit_admin", "wall", "public"}  # fmt: skip
+          "system_admin", "security_admin", "audit_admin", "wall", "public", "partner"}  # fmt: skip
 
 
 def test_the_agreed_roles_are_there() -> None:
@@ -27,7 +27,10 @@ def test_the_agreed_roles_are_there() -> None:
 def test_county_and_administrator_roles_need_a_second_factor() -> None:
     roles = Roles.load(ROOT / "data")
     needing = {r.id for r in roles.by_id.values() if r.second_factor}
-    assert needing == {r.id for r in roles.by_id.values() if r.level == "county" or r.administrator} - {"wall"}
+    assert needing == {r.id for r in roles.by_id.values() if r.level == "county" or r.administrator} - {
+        "wall",
+        "partner",
+    }
 
 
 def test_the_wall_only_looks_and_the_public_sees_nothing() -> None:

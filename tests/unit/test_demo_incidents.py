@@ -7,10 +7,15 @@ from datetime import date
 import numpy as np
 import pytest
 
-from etl.demo.incidents import Incidents, due_times, report_incidents
+from etl.demo.deadlines import AT_RISK, due_and_warn, due_times
+from etl.demo.incidents import Incidents, last_numbers, report_incidents
 from etl.demo.lists import code_list
 from etl.demo.places import Places, Spots
 from etl.demo.working_days import WorkingDays, working_mask
+from gis.cases.calendar import Calendar
+from gis.cases.deadline import Classes, reckon
+from gis.clock import ZONE
+from gis.settings import ROOT
 
 AS_OF = date(2026, 11, 22)
 COUNT = 40_000
@@ -75,6 +80,32 @@ def test_times_follow_one_another(incidents: Incidents) -> None:
         assert both.any()
         assert (a[both] <= b[both]).all(), (earlier, later)
     assert (incidents.due > incidents.reported).all()
+
+
+def test_done_and_ended_follow_the_status(incidents: Incidents) -> None:
+    closed, returned, feedback = (incidents.status == s for s in ("closed", "returned", "feedback"))
+    assert (~np.isnat(incidents.done) == (closed | feedback)).all()
+    assert (incidents.done[closed] == incidents.closed[closed]).all()
+    assert feedback.any()
+    assert (incidents.done[feedback] >= incidents.responded[feedback]).all()
+    assert (incidents.done[feedback] <= np.datetime64(AS_OF) - np.timedelta64(8, "h")).all()
+    assert (~np.isnat(incidents.ended) == (closed | returned)).all()
+    assert (incidents.ended[returned] == incidents.responded[returned]).all()
+    waiting = incidents.status == "reported"
+    assert (np.isnat(incidents.due) == waiting).all()  # nobody has begun the clock
+    assert (np.isnat(incidents.warn) == waiting).all()
+    assert (incidents.accepted[~waiting] < incidents.warn[~waiting]).all()
+    assert (incidents.warn[~waiting] < incidents.due[~waiting]).all()
+    assert (incidents.level[closed] == incidents.handled_level[closed]).all()
+    assert set(incidents.level[~closed]) <= {1, 2, 3, 4}
+
+
+def test_the_last_numbers_are_those_of_the_days(incidents: Incidents) -> None:
+    prefix, day, last = last_numbers(incidents.case_no)
+    days, counts = np.unique(local(incidents.reported).astype("datetime64[D]"), return_counts=True)
+    assert set(prefix) == {"SJ"}
+    assert (day == days).all()
+    assert (last == counts).all()
 
 
 def test_status_agrees_with_the_times(incidents: Incidents) -> None:
@@ -179,16 +210,37 @@ def test_same_seed_same_incidents() -> None:
         ("2026-11-20T10:00", "24h", "2026-11-21T10:00"),
         ("2026-11-20T10:00", "same_day", "2026-11-21T00:00"),
         ("2026-11-20T18:00", "same_day", "2026-11-22T00:00"),  # after the cut-off: the next day counts
-        ("2026-11-20T10:00", "2wd", "2026-11-25T00:00"),  # Friday → Monday, Tuesday
+        ("2026-11-20T10:00", "2wd", "2026-11-24T10:00"),  # Friday → Monday, Tuesday
         # 调休: Sunday 4 January 2026 is worked, 1-3 January are not
-        ("2025-12-31T10:00", "2wd", "2026-01-06T00:00"),
+        ("2025-12-31T10:00", "2wd", "2026-01-05T10:00"),
         # National Day 2026: 1-7 October off, Saturday 10 October worked
-        ("2026-09-30T09:00", "7wd", "2026-10-16T00:00"),
+        ("2026-09-30T09:00", "7wd", "2026-10-15T09:00"),
+        ("2026-10-03T22:00", "2wd", "2026-10-10T08:30"),  # in the holiday: counted from the next opening
     ],
 )
 def test_deadlines(reported: str, deadline: str, due: str) -> None:
     got = due_times(np.array([reported], dtype="datetime64[us]"), np.array([deadline], dtype=object))
     assert got[0] == np.datetime64(due)
+
+
+def test_deadlines_are_those_the_program_reckons() -> None:
+    rng = np.random.default_rng(4)
+    calendar, classes = Calendar.load(ROOT / "data"), Classes.load(ROOT / "data")
+    start = np.datetime64("2025-01-05", "s") + rng.integers(0, 720 * 86400, 1500).astype("timedelta64[s]")
+    codes = np.array([c for c, row in classes.by_code.items() if row.use == "case"], dtype=object)
+    deadline = rng.choice(codes, size=len(start))
+    due, warn = due_and_warn(start.astype("datetime64[us]"), deadline)
+    for i in range(len(start)):
+        one = reckon(
+            class_=classes.of(deadline[i]),
+            start=start[i].tolist().replace(tzinfo=ZONE),
+            calendar=calendar,
+            share=AT_RISK,
+        )
+        assert one.due_at is not None
+        assert one.warn_at is not None
+        assert due[i] == np.datetime64(one.due_at.replace(tzinfo=None)), (start[i], deadline[i])
+        assert warn[i] == np.datetime64(one.warn_at.replace(tzinfo=None)), (start[i], deadline[i])
 
 
 def test_a_year_without_a_published_calendar_falls_back_to_weekdays() -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboard.http.admin import accounts, audit, scopes, sessions
+from dashboard.http.admin import accounts, audit, processes, scopes, sessions
 from dashboard.http.admin.office import Office, first_page
 
 
@@ -22,6 +22,6 @@ def router(office: Office) -> APIRouter:
         return RedirectResponse(first_page(request.state.principal), status_code=303)
 
     routes.add_route("/admin", start, methods=["GET"], include_in_schema=False)
-    for part in (accounts, scopes, sessions, audit):
+    for part in (accounts, scopes, sessions, audit, processes):
         part.add_routes(routes, office)
     return routes

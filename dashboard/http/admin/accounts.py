@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard.http.admin.office import Office, back, reason_of
+from dashboard.http.admin.office import Office, back, number_of, reason_of
 from dashboard.http.form import read_form
 from gis.access import accounts
 from gis.access.accounts import AccountRow
+from gis.access.roles import KEYED
 from gis.errors import BadRequest, NotFound, OnemapError
 
 _PAGE = 50
@@ -37,6 +38,7 @@ def add_routes(routes: APIRouter, office: Office) -> None:
         return office.page(
             request, "admin_accounts.html", error=error, form=fields(form or {}, _FORM), open_form=bool(form), shown=shown, found=len(found), total=len(everybody),
             page=page, pages=max(1, -(-len(found) // _PAGE)), grantable=grantable, asked=fields(asked, _ASKED),
+            waiting=await office.ask(accounts.list_waiting),
         )  # fmt: skip
 
     async def show_all(request: Request) -> Response:
@@ -47,14 +49,26 @@ def add_routes(routes: APIRouter, office: Office) -> None:
         try:
             form = await read_form(request)
             reason = reason_of(form)
-            password = accounts.temporary_password()
+            if form.get("action") == "refuse":
+                await office.ask(accounts.turn_away, request_id=number_of(form, "request"), reason=reason)
+                return back("/admin/accounts", "turned_away")
+            if form.get("action") == "adopt":
+                # No password: they come in as they came, by the county's identity provider.
+                made = await office.ask(
+                    accounts.adopt, request_id=number_of(form, "request"), login=form.get("login", ""),
+                    display_name=form.get("display_name", ""), role=form.get("role", ""), unit=form.get("unit") or None,
+                    rules=office.rules, reason=reason,
+                )  # fmt: skip
+                return back(f"/admin/accounts/{made}", "adopted")
+            # Another system has keys and no password.
+            password = None if form.get("role") == KEYED else accounts.temporary_password()
             made = await office.ask(
                 accounts.add, login=form.get("login", ""), display_name=form.get("display_name", ""), role=form.get("role", ""),
                 unit=form.get("unit") or None, password=password, rules=office.rules, reason=reason,
             )  # fmt: skip
         except OnemapError as error:
             return await listing(request, error, form)
-        return await one(request, made, given=password)
+        return await one(request, made, given=password or "")
 
     async def one(request: Request, account_id: int, *, error: OnemapError | None = None, given: str = "") -> Response:
         account = next((a for a in await office.ask(accounts.list_accounts) if a.account_id == account_id), None)

@@ -26,6 +26,8 @@ TABS = (
     ("scope.manage", "/admin/scopes", "角色与范围"),
     ("session.manage", "/admin/sessions", "会话与设备"),
     ("audit.read", "/admin/audit", "审计"),
+    ("admin.system", "/admin/processes", "流程"),
+    ("incident.dispatch", "/admin/processes", "流程"),
 )
 # What a change says when the list is shown again; the address carries the key only, so nobody can put words there.
 DONE = {
@@ -36,7 +38,9 @@ DONE = {
     "ended": "范围已结束，这个账号要重新登录。",
     "second_factor": "第二验证已重置，下次登录时重新绑定。",
     "revoked": "会话已结束。",
-    "device": "设备令牌已作废。",
+    "device": "设备已作废，立即失效。",
+    "adopted": "账号已开通，他从统一身份登录；能看哪里请安全管理员授予。",
+    "turned_away": "已从名单里去掉。",
 }
 _THREADS = 4
 _SHORTEST_REASON = 2

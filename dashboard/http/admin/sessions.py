@@ -53,7 +53,11 @@ def add_routes(routes: APIRouter, office: Office) -> None:
                     "reason": reason,
                 }
                 options["expires_at"] = datetime.combine(until, time.max, tzinfo=_CHINA) if until else None
-                return await listing(request, given=await office.ask(devices.register, **options))
+                return await listing(request, given=await office.ask(devices.register, rules=office.rules, **options))
+            elif action == "pair":
+                device = number_of(form, "device")
+                given = await office.ask(devices.pair_again, device_id=device, rules=office.rules, reason=reason)
+                return await listing(request, given=given)
             else:
                 raise BadRequest("没有这个操作，没有更改。", next_step="刷新页面后再试。")
         except OnemapError as error:

@@ -45,10 +45,11 @@ SELECT 'H' || v || g || n, 3, CASE WHEN v = 1 AND n <= 3 THEN 'TPBWD' END, CASE 
        ST_SetSRID(ST_MakePoint(115.0025 + v * 0.02 + g * 0.005, 37.205 + n * 0.0005), 4490)
 FROM generate_series(0, 1) v, generate_series(0, 3) g,
      LATERAL generate_series(1, CASE WHEN v = 1 THEN 4 WHEN g = 0 THEN 1 ELSE g + 4 END) n;
-INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, due_at, closed_at, status, geom)
+INSERT INTO onemap.incident (case_no, item_code, channel, title, reported_at, due_at, closed_at, ended_at, status, geom)
 SELECT 'C' || i, '0101', 'grid', '张明家的事', now() - interval '5 days',
        CASE WHEN i % 2 = 0 THEN now() - interval '1 day' ELSE now() + interval '1 day' END,
-       CASE WHEN i > 6 THEN now() END, CASE WHEN i > 6 THEN 'closed' WHEN i = 1 THEN 'reported' ELSE 'handling' END,
+       CASE WHEN i > 6 THEN now() END, CASE WHEN i > 6 THEN now() END,
+       CASE WHEN i > 6 THEN 'closed' WHEN i = 1 THEN 'reported' ELSE 'handling' END,
        ST_SetSRID(ST_MakePoint(115.010 + i * 0.0001, 37.21), 4490) FROM generate_series(1, 9) i;
 INSERT INTO onemap.facility (facility_code, kind, name, duty_phone, geom)
 VALUES ('F1', 'village_clinic', '村0卫生室', '0319-0000001', ST_SetSRID(ST_MakePoint(115.0105, 37.2105), 4490));

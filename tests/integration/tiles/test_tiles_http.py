@@ -232,7 +232,7 @@ def test_a_layer_that_is_not_for_you_looks_like_none(county: Settings) -> None:
         assert web.get(url, headers={"x-roles": "public"}).status_code == 404
         seen = web.get("/tiles/layers.json", headers={"x-roles": "public"}).json()["layers"]
         assert "households" not in {one["id"] for one in seen}
-        assert "parcels" in {one["id"] for one in seen}
+        assert "divisions" in {one["id"] for one in seen}
         assert web.get("/tiles/layers.json", headers={"x-roles": ""}).json() == {"layers": []}
 
 

@@ -1,0 +1,1 @@
+"""Parts of the desk (工作台): queue, board, card, forms. Pure functions from dataclasses to components."""

@@ -1,0 +1,1 @@
+"""The phone (`/m`): one small installable page for villagers and grid members, that works without a network."""
