@@ -127,7 +127,13 @@ def _serve(server: FastAPI, descriptor: int) -> None:
             print(os.getpid() if self.started else "failed", flush=True)
 
     config = uvicorn.Config(
-        server, log_level="error", access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=3
+        server,
+        log_level="error",
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
     )
     Telling(config).run(sockets=[socket.socket(fileno=descriptor)])
 

@@ -19,6 +19,8 @@ from gis.settings import Settings
 from gis.store.engine import connect
 
 TOWNSHIP = "130529200"  # 堤村乡: where the demo accounts below the county work; elsewhere the county's first township
+# Where each works, as data/codelists/unit.csv and the divisions name it: nobody can be handed a case without a unit.
+_UNITS = {"commander": "zhzx", "dispatcher": "zhzx", "handler": "jtj"}
 _LEVELS = {"county": 1, "township": 2, "village": 3, "grid": 4}
 
 
@@ -65,6 +67,12 @@ def planned(conn: Connection[Any], *, roles: Roles, township: str | None = None)
     ]
 
 
+def _unit_of(account: DemoAccount) -> str:
+    """The department, or the township or village that is its own unit; a grid's member belongs to the village."""
+    code = account.division_code
+    return _UNITS.get(account.role) or (code[:12] if code and len(code) > 6 else "演示")
+
+
 def make_demo_accounts(
     settings: Settings, *, roles: Roles, rules: AccessRules, township: str | None = None
 ) -> list[DemoAccount]:
@@ -91,7 +99,7 @@ def make_demo_accounts(
                 continue
             made = accounts.add(
                 conn, login=account.login, display_name=f"演示{account.role_name}", role=account.role, rules=rules,
-                unit="演示", password=password, temporary=False, is_demo=True, reason="演示账号",
+                unit=_unit_of(account), password=password, temporary=False, is_demo=True, reason="演示账号",
             )  # fmt: skip
             if account.division_code:
                 scopes.grant(conn, account_id=made, division_code=account.division_code, reason="演示账号")

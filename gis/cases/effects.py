@@ -8,7 +8,7 @@ from gis.cases import wording
 from gis.cases.callback import choose
 from gis.cases.change import Change, Desk
 from gis.cases.parts import split
-from gis.cases.routing import route, unit_of
+from gis.cases.routing import first_level, route, unit_of
 from gis.errors import BadRequest, NotFound
 
 
@@ -58,6 +58,13 @@ def _classify(change: Change, desk: Desk) -> None:
     item = change.answers.get("item") or change.case["item_code"]
     if item is None and change.process.items is not None:
         raise BadRequest("还没有选事项。", next_step="请先选事项再受理。")
+    placed = change.case["grid_code"] is not None
+    before, after = (
+        first_level(desk.lists, change.process.items, i, placed=placed) for i in (change.case["item_code"], item)
+    )
+    # Another item may lie elsewhere; not when somebody moved the case up already, or takes it on themselves.
+    if change.case["level"] in (None, before) and "take" not in change.transition.effects:
+        change.columns["level"] = after
     change.columns["item_code"] = item
     change.columns["deadline_class"] = change.answers.get("deadline_class") or desk.clocks.class_of(
         change.process, item

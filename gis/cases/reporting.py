@@ -28,7 +28,7 @@ from gis.cases.forms import validate
 from gis.cases.machine import Actor, may_report
 from gis.cases.model import ActorKind, Receipt, Report, Upload
 from gis.cases.parts import split, write_parts
-from gis.cases.routing import Duties
+from gis.cases.routing import Duties, first_level
 from gis.clock import now
 from gis.errors import BadInput, BadRequest, Conflict, Forbidden, StorageFull
 from gis.store.pool import Pool
@@ -277,7 +277,7 @@ class Reporting:
         case = dict.fromkeys(COLUMNS) | columns | {
             "case_id": ids["case_id"], "state": process.initial, "clock": None, "clock_state": "waits", "due_at": None, "reopened": 0,
             "grid_code": ids.get("grid_code"), "village_code": ids.get("village_code"), "township_code": ids.get("township_code"),
-            "level": 4 if ready.place else 1, "reported_at": now(), "office_hours": None, "has_extent": False, "parts": 0,
+            "level": self._level(ready), "reported_at": now(), "office_hours": None, "has_extent": False, "parts": 0,
             "reporter_id": actor.principal.account_id if actor.principal else None,
         }  # fmt: skip
         step = Transition(
@@ -294,6 +294,10 @@ class Reporting:
         said = next((t for t in change.told if "→" in t), begun.said)
         return Running(columns | kept, kept.get("due_at", begun.due_at), said)
 
+    def _level(self, ready: _Ready) -> int:
+        item = ready.report.item_code or ready.answers.get("item")
+        return first_level(self._lists, ready.process.items, item, placed=ready.place is not None)
+
     def _row(self, ready: _Ready, case_id: int, state: str, principal: Principal | None) -> dict[str, Any]:
         report, process = ready.report, ready.process
         day = now().date()
@@ -301,7 +305,7 @@ class Reporting:
             "case_id": case_id, "prefix": process.prefix, "day": day, "process": process.process, "version": process.version,
             "state": state, "channel": report.channel, "title": ready.title,
             "detail": report.detail.strip() or None, "data": Jsonb(ready.answers), "reported_at": ready.reported_at,
-            "level": 4 if ready.place else 1, "reporter_id": principal.account_id if principal else None,
+            "level": self._level(ready), "reporter_id": principal.account_id if principal else None,
             "asset_kind": report.asset[0] if report.asset else None, "asset_id": report.asset[1] if report.asset else None,
             "source_crs": ready.place.source_crs if ready.place else None, "accuracy_m": report.accuracy_m,
             "external_ref": report.external_ref or None, "swept": "on_track", "geom": ready.place.ewkt if ready.place else None,

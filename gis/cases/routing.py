@@ -12,6 +12,7 @@ from gis.errors import DefinitionError
 
 if TYPE_CHECKING:
     from gis.cases.change import Change, Desk
+from gis.cases.lists import Lists
 
 _FILE = "codelists/duty.csv"
 _LEVELS = {"county": 1, "township": 2, "village": 3, "grid": 4}
@@ -75,6 +76,18 @@ class Duties:
             if row := self._rows.get((key, level)):
                 return row
         return None
+
+
+def first_level(lists: Lists, items: str | None, item: str | None, *, placed: bool) -> int:
+    """Where a new case lies: 简单 at the place, 复杂 with the township, 重大 with the county (``start_level`` of its item).
+
+    A village's matters begin with the grid member who stands nearest; without a place nobody stands near, so the county.
+    """
+    if not placed:
+        return 1
+    row = lists.rows(items).get(item or "") if items else None
+    level = int((row or {}).get("start_level") or 3)
+    return 4 if level >= 3 else level
 
 
 def route(desk: Desk, change: Change, *, level: int, unit: str | None = None) -> Routed:

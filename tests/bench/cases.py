@@ -15,6 +15,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from psycopg import sql
+
 from gis.access.crypt import load_keys, make_keys
 from gis.access.principal import Principal
 from gis.access.roles import Roles, publish
@@ -30,6 +32,7 @@ from gis.settings import Settings
 from gis.store.engine import connect
 from gis.store.migrate import apply_schema, create_database, drop_database
 from gis.store.pool import Pool
+from tests.bench import case_import
 from tests.bench.report import Figure
 from tests.case_county import case_county
 from tests.case_kills import acknowledged_under_kills, half_rows, worker_under_kills
@@ -52,6 +55,8 @@ def run(settings: Settings, *, quick: bool = False) -> list[Figure]:
             lists.close()
         figures += _reports(own, quick=quick)
     figures += _kills(settings, quick=quick)
+    figures += case_import.figures(settings, rows=20_000 if quick else case_import.ROWS)
+    figures += case_import.suggestion_figures(settings)
     return figures
 
 
@@ -76,10 +81,10 @@ def _copy(settings: Settings, folder: Path) -> Iterator[tuple[Settings, int]]:
                         "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attgenerated = '' "
                         "AND NOT attisdropped ORDER BY attnum", [table]).fetchall()
                 )  # fmt: skip
-                with (
-                    source.cursor().copy(f"COPY (SELECT {columns} FROM {table}) TO STDOUT (FORMAT binary)") as out,  # type: ignore[arg-type]
-                    target.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)") as into,  # type: ignore[arg-type]
-                ):
+                named, listed = sql.SQL(table), sql.SQL(columns)  # type: ignore[arg-type]
+                take = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)").format(listed, named)
+                put = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(named, listed)
+                with source.cursor().copy(take) as out, target.cursor().copy(put) as into:
                     for block in out:
                         into.write(bytes(block))
             target.execute(

@@ -389,8 +389,8 @@ def test_keys_reach_everything_and_twice_the_type_breaks_nothing(browser: Browse
 
 def test_who_signs_in_on_a_phone_that_was_nobodys_comes_to_their_tasks(browser: Browser, phones: Phones) -> None:
     """By the login itself, which knows a phone; and by /m, whose kept page was a stranger's a moment ago."""
-    name = {"user_agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/124.0 Mobile Safari/537.36"}
-    with hand(browser, phones, **name) as seen:
+    name = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/124.0 Mobile Safari/537.36"
+    with hand(browser, phones, user_agent=name) as seen:
         seen.start()
         seen.page.wait_for_url("**/m/report")
         seen.page.goto(phones.base + "/login")
@@ -404,25 +404,28 @@ def test_who_signs_in_on_a_phone_that_was_nobodys_comes_to_their_tasks(browser: 
         assert seen.console == []
 
 
-def test_a_slow_answer_to_who_is_there_takes_no_begun_report_away(browser: Browser, phones: Phones) -> None:
+@pytest.mark.parametrize(("begun", "view"), [(False, "tasks"), (True, "report")])
+def test_a_slow_answer_to_who_is_there_takes_no_begun_report_away(
+    browser: Browser, phones: Phones, begun: bool, view: str
+) -> None:
     """The page of a stranger is drawn while the county is slow; the member's tasks follow, unless a report was begun."""
-    for begun, view in ((False, "tasks"), (True, "report")):
-        with hand(browser, phones) as seen:
-            seen.start()
-            seen.page.wait_for_url("**/m/report")
-            assert seen.context is not None
-            seen.context.add_cookies([phones.cookie("member")])  # type: ignore[list-item]
-            held: list[Any] = []
-            seen.context.route("**/m/me", held.append)
-            seen.page.goto(phones.base + "/m")
-            seen.page.wait_for_selector("#words")
-            if begun:
-                seen.page.fill("#words", "井盖没了")
-            seen.page.wait_for_function("() => !phone.me.known")
-            for one in held:
-                one.continue_()
-            seen.page.wait_for_function("() => phone.me.known && phone.me.account")
-            seen.page.wait_for_selector(f".view-{view}")
-            assert seen.page.url.endswith(f"/m/{view}")
-            if begun:
-                expect(seen.page.locator("#words")).to_have_value("井盖没了")
+    with hand(browser, phones) as seen:
+        seen.start()
+        seen.page.wait_for_url("**/m/report")
+        assert seen.context is not None
+        seen.context.add_cookies([phones.cookie("member")])  # type: ignore[list-item]
+        held: list[Any] = []
+        seen.context.route("**/m/me", lambda route: held.append(route))
+        seen.page.goto(phones.base + "/m")
+        seen.page.wait_for_selector("#words")
+        if begun:
+            seen.page.fill("#words", "井盖没了")
+        seen.page.wait_for_function("() => !phone.me.known")
+        assert held
+        for one in held:
+            one.continue_()
+        seen.page.wait_for_function("() => phone.me.known && phone.me.account")
+        seen.page.wait_for_selector(f".view-{view}")
+        assert seen.page.url.endswith(f"/m/{view}")
+        if begun:
+            expect(seen.page.locator("#words")).to_have_value("井盖没了")

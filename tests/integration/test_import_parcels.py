@@ -103,7 +103,7 @@ def test_no_name_of_a_neighbour_is_kept_in_the_clear(county: Settings, tmp_path:
     fields |= {"DKDZ": ["张三", "路", "机耕路", "王家沟", "周建军承包地", "张*明"], "DKNZ": ["李四五、水渠", None, "欧阳娜娜", "林带", "冼星海", "沟"],
                "DKXZ": ["路"] * 6, "DKBZ": [None] * 6}  # fmt: skip
     report = take(county, write(tmp_path / "地块.gpkg", shapes, fields))
-    kept = rows(county, "SELECT name, east, south, west, north FROM onemap.parcel ORDER BY code")
+    kept = rows(county, "SELECT name, east, south, west, north FROM onemap.parcel ORDER BY parcel_code")
     assert kept == [
         ("村东大地", "张*", "李*五、水渠", "路", None), ("李*五东地", "路", None, "路", None), ("欧**娜", "机耕路", "欧**娜", "路", None),
         ("渠西地", "王家沟", "林带", "路", None), ("李*五地", "周*军承包地", "冼*海", "路", None), ("枣行", "张*明", "沟", "路", None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,8 +23,12 @@ from dashboard.http.routes import (
     read_routes,
     served_routes,
 )
+from gis.access.partners import issue
+from gis.access.roles import KEYED as PARTNER
+from gis.access.roles import Role
 from gis.errors import DefinitionError
-from tests.security.conftest import OURS, County, browser, words
+from gis.store.engine import connect
+from tests.security.conftest import OURS, PASSWORD, County, browser, sign_in, token_of, words
 
 pytestmark = pytest.mark.db
 PAGE = {"Accept": "text/html"}
@@ -100,6 +105,11 @@ def test_a_callback_without_a_row_is_a_fault() -> None:
     assert table.callback("known.children") == {"map.view"}
 
 
+def people(county: County) -> list[Role]:
+    """Roles somebody can sign in as; another system (partner) cannot: the test below."""
+    return [role for role in county.roles.by_id.values() if role.id != PARTNER]
+
+
 # route × role ---------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +120,7 @@ def expected(rule: Rule, permissions: frozenset[str]) -> bool:
 def test_route_by_role_matrix(county: County, as_role: Callable[[str], TestClient]) -> None:
     table, checked = county.protection.table, 0
     rules = {(rule.path, method): rule for rule in table.rules for method in rule.methods}
-    for role in county.roles.by_id.values():
+    for role in people(county):
         for method, path in routes_of(county):
             if method == "WEBSOCKET" or path in ("/logout", "/password"):
                 continue  # below: they end the session this loop needs
@@ -131,7 +141,7 @@ def test_route_by_role_matrix(county: County, as_role: Callable[[str], TestClien
     served = [
         r for r in routes_of(county) if r[0] != "WEBSOCKET" and r[1] not in ("/logout", "/password") and r != KEYED
     ]
-    assert checked == len(served) * len(county.roles.by_id)
+    assert checked == len(served) * len(people(county))
 
 
 _open: dict[str, TestClient] = {}
@@ -147,6 +157,28 @@ def sessions_of(county: County, as_role: Callable[[str], TestClient], role: str)
     ):
         client = _open[role] = as_role(role)
     return client
+
+
+def test_another_system_comes_in_nowhere_but_by_its_key(county: County) -> None:
+    client = browser(county)
+    for password in (PASSWORD, "", "x"):
+        sign_in(client, PARTNER, password)
+        assert token_of(client) == "None"
+    with connect(county.settings, role="owner") as conn:
+        key = issue(conn, account_id=county.numbers[PARTNER], name="热线", idle=timedelta(days=1), reason="测试")
+    for method, path in routes_of(county):
+        rule, _ = county.protection.table.find(address_of(path), method)
+        if rule is None or rule.public:
+            continue
+        assert (
+            browser(county)
+            .request(method, address_of(path), headers=OURS | {"Authorization": f"Bearer {key}"})
+            .status_code
+            == 401
+        ), path
+        shown = browser(county)
+        shown.cookies.set("onemap_session", key)
+        assert shown.request(method, address_of(path), headers=OURS).status_code == 401, path
 
 
 def test_nobody_comes_in_without_signing_in(county: County) -> None:
@@ -223,7 +255,7 @@ def test_every_callback_by_direct_post_without_login_is_401(county: County) -> N
 
 def test_callback_by_role_matrix(county: County, as_role: Callable[[str], TestClient]) -> None:
     dash_app, table = county.server.state.dash, county.protection.table
-    for role in county.roles.by_id.values():
+    for role in people(county):
         client = as_role(role.id)
         for output in dash_app.callback_map:
             answer = client.post("/_dash-update-component", json=body_of(output, dash_app), headers=OURS)

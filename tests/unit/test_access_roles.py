@@ -76,6 +76,8 @@ def test_all_three_administrators_are_defined_and_share_nothing() -> None:
         ("value = 19456", "value = 0", "memory_kib 的值不对"),
         ("value = 10,", "value = 200,", r"\[password\] 的长度"),
         ('idle_min = { value = 30, unit = "min"', "idle_min = { value = 30", "idle_min 要有"),
+        ("idle_field_min = { value = 720", "idle_field_min = { value = 721", "idle_field_min ≤ absolute_h 不成立"),
+        ("idle_field_min = { value = 720", "idle_field_min = { value = 29", "idle_min ≤ idle_field_min"),
         ("0, 0, 0, 0, 30, 60, 120, 300, 600, 900]", "0, 0, 30, 10]", "pair_steps_s 应为由小到大"),
         ("300, 600, 900]", "300, 600, 90000]", "最长 3600"),
         ("[reveal]", "[reveals]", "shown_s"),

@@ -104,14 +104,16 @@
       const steps = now.steps || [];
       if (!steps.length) return null;
       const asks = steps.length > 1 && steps.some((s) => s.tone === "danger");
-      const rate = steps.find((s) => (s.form || []).some((f) => f.kind === "rating"));
+      // Who has said how satisfied they are is not asked again; they may still change it.
+      const rated = now.row.rating;
+      const rate = !rated && steps.find((s) => (s.form || []).some((f) => f.kind === "rating"));
       const large = steps.filter((s) => s.tone !== "plain" || s === rate),
         other = steps.filter((s) => !large.includes(s));
       const take = (step) => phone.takeStep(step, now, { kind: "answer", code }, { onqueued: draw });
       return h(
         "section.card.card-ask",
         null,
-        h("h2", null, asks ? w("follow.ask") : rate ? w("follow.rate") : w("follow.next")),
+        h("h2", null, asks ? w("follow.ask") : rate ? w("follow.rate") : rated ? w("follow.rated", { n: rated }) : w("follow.next")),
         h(
           "div.asks",
           null,
