@@ -25,7 +25,7 @@ from dashboard.callbacks.search import register as register_search
 from dashboard.callbacks.whereabouts import register as register_whereabouts
 from dashboard.headers import Outermost, policy
 from dashboard.http import cases as case_routes
-from dashboard.http import open311, tiles, unit_report
+from dashboard.http import open311, planned, tiles, unit_report
 from dashboard.http import photos as photo_routes
 from dashboard.http import reports as report_routes
 from dashboard.http import suggest as suggest_routes
@@ -47,6 +47,7 @@ from gis.jobs import training
 from gis.jobs.worker import Worker
 from gis.settings import Settings
 from gis.store.pool import Pool
+from gis.store.provenance import Provenance
 from gis.tiles.service import TileService
 
 _FOLDER = Path(__file__).resolve().parent
@@ -133,6 +134,8 @@ def create_app(settings: Settings, *, worker: bool = False) -> FastAPI:
     server.include_router(suggest_routes.router(suggest))
     report = Report(cases)
     server.include_router(unit_report.router(report))  # before /desk/{case_no}
+    coming = planned.read_planned(settings.data)
+    server.include_router(planned.router(coming))
     protection = protect(settings)
     server.include_router(protection.router)
     service = Open311(case_pool, processes=cases.processes, rules=Rules.load(settings.data))
@@ -159,7 +162,7 @@ def create_app(settings: Settings, *, worker: bool = False) -> FastAPI:
     register_place(callbacks, divisions, Things(pool))
     register_search(callbacks, Search(pool))
     register_whereabouts(callbacks, divisions)
-    register_desk(callbacks, Desk(cases, Choices(pool), suggest=suggest))
+    register_desk(callbacks, Desk(cases, Choices(pool), suggest=suggest, generated=Provenance(pool).generated))
     register_office(callbacks, report, Leaving(cases))
     # Without this the first request of a deep link would find no assets yet.
     app._setup_server()
@@ -167,7 +170,9 @@ def create_app(settings: Settings, *, worker: bool = False) -> FastAPI:
     # Added after Dash, so these stand in front of its own; the last one added is outermost.
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     csp = policy(script_hashes=app.csp_hashes(), tianditu=settings.tianditu_key is not None)
-    server.add_middleware(Outermost, csp=csp, pages=frozenset(PAGES) | _EXACT, elsewhere=_PREFIXES)
+    server.add_middleware(
+        Outermost, csp=csp, pages=frozenset(PAGES) | _EXACT | {p.address for p in coming}, elsewhere=_PREFIXES
+    )
     server.add_middleware(Gate, **protection.options(settings, csp=csp))
     server.state.pool = pool
     server.state.dash = app

@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from gis.cases.model import Upload
 from gis.cases.photos import Photos

@@ -41,7 +41,7 @@
   onemap.trouble = function (what) {
     const words = onemap.words;
     const store = what === "store";
-    const time = fresh.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+    const time = fresh.toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: "Asia/Shanghai" });
     onemap.toast({ text: store ? words.store : words.away, next: (store ? words.store_next : words.away_next).replace("{time}", time), retry: true });
     if (timer === null) timer = setInterval(onemap.retry, 5000);
   };

@@ -8,7 +8,17 @@
   const state = Object.assign((onemap.map = onemap.map || {}), { leaflet: null, layer: null, gl: null, ready: false, scene: null, hover: null, settled: true, catalogue: null });
 
   const calm = () => document.hidden || matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const catalogue = fetch("/tiles/layers.json").then((r) => (r.ok ? r.json() : Promise.reject(new Error(r.status))));
+  // Without it there is no map at all: asked for until it comes. A store that was away may answer once more with 503, before
+  // the page has anywhere to say so.
+  const catalogue = (async () => {
+    for (let failures = 0; ; failures++) {
+      const answer = await fetch("/tiles/layers.json").catch(() => null);
+      if (answer && answer.ok) return answer.json();
+      if (answer && answer.status < 500) throw new Error(answer.status);
+      if (failures > 0) onemap.trouble("away");
+      await new Promise((again) => setTimeout(again, 1000));
+    }
+  })();
   catalogue.catch(() => onemap.trouble("away"));
 
   const waiting = setInterval(() => {

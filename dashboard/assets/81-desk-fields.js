@@ -47,6 +47,7 @@
         const text = input.value.trim().toLowerCase();
         for (const item of input.closest(".menu").querySelectorAll("[data-code]")) item.hidden = Boolean(item.dataset.code) && !item.textContent.toLowerCase().includes(text);
       });
+      desk.walk(input, () => input.closest(".menu"));
       return [input];
     },
     "find-person"(d) {
@@ -54,20 +55,12 @@
       const ask = later(() => desk.findPeople(input.value, input.closest(".menu").querySelector(".menu-found")));
       input.addEventListener("input", (event) => event.isComposing || ask());
       input.addEventListener("compositionend", ask);
+      const found = () => input.closest(".menu").querySelector(".menu-found");
+      input.addEventListener("input", () => found().replaceChildren());
+      desk.walk(input, found, { wait: () => desk.findPeople(input.value, found(), true) });
       return [input];
     },
-    person(d) {
-      const hidden = el("input", { type: "hidden", value: d.value || "" });
-      const input = el("input", { type: "text", className: "input", placeholder: say("pick_person"), autocomplete: "off", aria: { label: d.label, role: "combobox", autocomplete: "list" } });
-      const found = el("div", { className: "menu-found found-people", aria: { role: "listbox", label: d.label } });
-      const ask = later(() => desk.findPeople(input.value, found));
-      input.addEventListener("input", (event) => {
-        hidden.value = hidden.dataset.name = "";
-        if (!event.isComposing) ask();
-      });
-      input.addEventListener("compositionend", ask);
-      return [input, hidden, found];
-    },
+    person: (d) => desk.personBox(d),
     case(d) {
       const input = box("text", d)[0];
       const near = (d.near || "").split(",").filter(Boolean);
@@ -91,6 +84,7 @@
       list.dataset.set = "1";
       if (list.dataset.value) list.value = list.dataset.value;
     }
+    for (const list of root.querySelectorAll(".select-searched > select:first-child")) desk.searched(list);
   };
   let shown = null;
   new MutationObserver((changes) => {
@@ -128,18 +122,6 @@
     }
   });
   document.addEventListener("input", (event) => clearFault(event.target.closest && event.target.closest("[data-field]")));
-
-  // People are found by the server; what it sends is one list, shown where it was asked for.
-  let waiting = null;
-  desk.findPeople = function (text, target) {
-    waiting = target;
-    const unit = target.closest(".dialog") && target.closest(".dialog").querySelector("[data-field='unit'] select");
-    desk.set("desk-person", { text: text.trim(), unit: unit ? unit.value : null, seq: ++desk.seq });
-  };
-  desk.peopleFound = function () {
-    const came = document.getElementById("desk-people");
-    if (waiting) waiting.replaceChildren(...[...came.children].map((c) => c.cloneNode(true)));
-  };
 
   // ---- photos
 
@@ -187,7 +169,7 @@
     if (place) return place.value_ || null;
     const pressed = field.querySelector("[data-option][aria-pressed='true']");
     if (field.querySelector("[data-option]")) return (readers[kind] || ((v) => v))(pressed ? pressed.dataset.option : "") ?? null;
-    const input = field.querySelector("input[type='hidden']") || field.querySelector("select, textarea, input:not([type='file'])");
+    const input = ["input[type='hidden']", "select", "textarea, input:not([type='file'])"].map((one) => field.querySelector(one)).find(Boolean);
     const text = input ? input.value.trim() : "";
     return readers[kind] ? readers[kind](text) : text || null;
   }
@@ -204,7 +186,9 @@
         continue;
       }
       const value = valueOf(field);
-      if (value === null && field.querySelector(".field-label em")) faults[name] = say("needed");
+      const typed = desk.unpicked(field, value);
+      if (typed) faults[name] = say("pick_it", { text: typed });
+      else if (value === null && field.querySelector(".field-label em")) faults[name] = say("needed");
       else if (typeof value === "number" && Number.isNaN(value)) faults[name] = say("needed");
       if (value !== null) answers[name] = value;
     }

@@ -52,8 +52,8 @@
     copyText: (d) => desk.copy(d.copyText),
     photo: (d, element) => desk.lightbox(element),
     reveal: (d, element) => desk.reveal(element),
-    guess: (d) => {
-      const list = document.querySelector(".dialog [data-field='item_code'] select");
+    guess: (d, element) => {
+      const list = (element.closest("[data-field]") || document.querySelector(".dialog [data-field='item_code']")).querySelector("select");
       list.value = d.guess;
       list.dispatchEvent(new Event("input", { bubbles: true }));
     },

@@ -40,6 +40,9 @@ def register(callbacks: Callbacks, desk: Desk) -> None:
     def words() -> Catalogue:
         return catalogue(current_language.get())
 
+    def mark(_: Any) -> Any:
+        return desk.mark(words())
+
     def show_list(sent: dict[str, Any] | None) -> list[Any]:
         return desk.listed(words(), parse(sent))
 
@@ -72,6 +75,7 @@ def register(callbacks: Callbacks, desk: Desk) -> None:
     ]
     for function, outputs, store in asks:
         callbacks.register(when_asked(function), outputs, Input(store, "data"), prevent_initial_call=True)
+    callbacks.register(mark, Output("desk-mark", "children"), Input("desk-boot", "data"))
     for name, output, source in (
         ("start", "title", "desk-boot"),
         ("answered", "lang", "desk-answer"),

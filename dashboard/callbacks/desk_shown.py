@@ -10,7 +10,7 @@ from dash import no_update
 from dash.development.base_component import Component
 
 from dashboard.callbacks.desk_asked import Asked
-from dashboard.components.desk import board, bulk, card, compare, filters, form, intake, queue
+from dashboard.components.desk import bar, board, bulk, card, compare, filters, form, intake, offices, queue
 from dashboard.text import Catalogue
 from gis.access.principal import current
 from gis.cases.definition import Process
@@ -21,6 +21,7 @@ from gis.cases.reading import Person
 from gis.cases.suggest import Suggestion
 from gis.codelists import codelist
 from gis.divisions.choices import Around, Choices
+from gis.divisions.naming import short_name
 from gis.errors import NotFound, OnemapError, StoreUnavailable
 
 _BULK_MOST = 200  # cases of one bulk step; what one page of the queue can hold four times over
@@ -37,14 +38,25 @@ class Desk:
         Names, for the place filter.
     suggest : callable
         Text → items it may be, the likeliest first (事项建议).
+    generated : callable
+        Subject of a load → whether any of it is generated (合成).
     """
 
     def __init__(
-        self, cases: Cases, divisions: Choices, *, suggest: Callable[[str], list[Suggestion]] | None = None
-    ) -> None:
+        self, cases: Cases, divisions: Choices, *, suggest: Callable[[str], list[Suggestion]] | None = None,
+        generated: Callable[[str], bool] | None = None,
+    ) -> None:  # fmt: skip
         self._cases = cases
         self._divisions = divisions
         self._suggest = suggest
+        self._generated = generated
+
+    def mark(self, t: Catalogue) -> Any:
+        """Return the sign that cases here are generated; nothing when all are real, no change while nobody knows."""
+        try:
+            return bar.synthetic(t) if self._generated and self._generated("incidents") else None
+        except StoreUnavailable:
+            return no_update
 
     # ---- the list
 
@@ -67,7 +79,7 @@ class Desk:
                     ),
                     [],
                 )
-            bar = filters.bar(t, self._menus(t, asked, process, around), filtered=asked.filtered, board=asked.board)
+            tools = filters.bar(t, self._menus(t, asked, process, around), filtered=asked.filtered, board=asked.board)
         except StoreUnavailable:
             return [no_update] * 7 + [answer | {"away": True}]
         except OnemapError as e:
@@ -75,7 +87,7 @@ class Desk:
         empty = queue.nothing(t, asked.view, asked.filtered) if not found.total and not asked.board else None
         pages = [] if asked.board else queue.pager(t, found.total, asked.page)
         rows = [] if asked.board else queue.rows(t, found, process)
-        return [queue.views(t, found.counts, asked.view), bar, queue.columns(t, asked.sort), rows, empty, shown, pages,
+        return [queue.views(t, found.counts, asked.view), tools, queue.columns(t, asked.sort), rows, empty, shown, pages,
                 answer | {"total": found.total, "bounds": around.bounds}]  # fmt: skip
 
     def _menus(self, t: Catalogue, asked: Asked, process: Process, around: Around) -> list[Component]:
@@ -86,7 +98,7 @@ class Desk:
         states = [(s.id, s.name_en if english else s.name) for s in process.state]
         lists = {name: [(code, (e.get("name_en") if english else None) or e["name"]) for code, e in codelist(name).items()]
                  for name in ("incident_item", "incident_channel")}  # fmt: skip
-        units = [(u.unit, u.name) for u in self._cases.units(current.get())]
+        units = [(u.unit, u.name) for u in self._units(t)]
         return [
             filters.menu(t, "process", processes, [asked.process], many=False, quiet=asked.process == "incident"),
             filters.menu(t, "state", states, asked.states),
@@ -138,7 +150,7 @@ class Desk:
                     return intake.dialog(
                         t,
                         self._process(_text(sent.get("process")) or "incident"),
-                        units=self._units(),
+                        units=self._units(t),
                         seq=_int(sent.get("seq")),
                     )
                 case "compare":
@@ -153,9 +165,16 @@ class Desk:
         if step is None:
             return form.told(t, t("desk.step_gone"), t("desk.step_gone_next"))
         near = [c["case_no"] for c in case.related if c.get("why") in ("near", "asset")]
+        # What the case is already stands there; what it may be is only shown.
+        given, guesses = _prefill(sent.get("prefill")), []
+        if item := next((f["id"] for f in step.form if f["kind"] == "item"), None):
+            if case.row.item_code:
+                given = {item: case.row.item_code} | given
+            elif item not in given:
+                guesses = intake.guesses(t, self._suggested(case.row.title, case.detail))
         return form.dialog(
-            t, step, case_no=case.row.case_no, title=case.row.title, revision=case.row.revision, units=self._units(), near=near,
-            prefill=_prefill(sent.get("prefill")), templates=templates(step.id, case.row.process, case.row.item_code), seq=_int(sent.get("seq")),
+            t, step, case_no=case.row.case_no, title=case.row.title, revision=case.row.revision, units=self._units(t, case.row), near=near,
+            prefill=given, guesses=guesses, templates=templates(step.id, case.row.process, case.row.item_code), seq=_int(sent.get("seq")),
         )  # fmt: skip
 
     def _bulk_step(self, t: Catalogue, sent: Mapping[str, Any]) -> Component:
@@ -165,7 +184,7 @@ class Desk:
         if step is None:
             return form.told(t, t("desk.step_gone"), t("desk.step_gone_next"))
         return form.dialog(
-            t, step, case_no="", title="", revision=0, units=self._units(), templates=templates(step.id, "incident", None),
+            t, step, case_no="", title="", revision=0, units=self._units(t), templates=templates(step.id, "incident", None),
             count=len(numbers), seq=_int(sent.get("seq")),
         )  # fmt: skip
 
@@ -174,16 +193,14 @@ class Desk:
 
     def _steps(self, numbers: Sequence[str]) -> list[Sequence[Step]]:
         """The steps each case allows; one that is gone meanwhile allows none."""
-        allowed: list[Sequence[Step]] = []
-        for number in numbers:
-            try:
-                allowed.append(self._one(number).steps)
-            except NotFound:
-                allowed.append(())
-        return allowed
+        found = self._cases.steps_of(numbers, principal=current.get())
+        return [found.get(number, ()) for number in numbers]
 
-    def _units(self) -> dict[str, str]:
-        return {u.unit: u.name for u in self._cases.units(current.get())}
+    def _units(self, t: Catalogue, row: Row | None = None) -> list[offices.Office]:
+        """Every unit, those of the case and of whoever asks first."""
+        who = current.get()
+        here = (row.unit, row.village_code, row.township_code) if row else ()
+        return offices.ordered(t, self._cases.units(who), here=here, own=who.scope if who else ())
 
     def _process(self, name: str) -> Process:
         return self._cases.processes.current(name)
@@ -195,8 +212,10 @@ class Desk:
         text = _text(sent.get("text"))
         who, unit = current.get(), _text(sent.get("unit")) or None
         found = self._cases.people(who, text, unit=unit) if who and (text or unit) else []
-        units = self._units() if found else {}
-        return filters.found(t, [(p.account_id, p.name, where_of(t, p, units)) for p in found])
+        units = {u.unit: u.name for u in self._cases.units(who)} if found else {}
+        return filters.found(
+            t, [(p.account_id, p.name, where_of(t, p, units)) for p in found], str(_int(sent.get("seq")))
+        )
 
     def near(self, t: Catalogue, sent: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return what may be the same as a new case, and the items its text sounds like."""
@@ -242,7 +261,10 @@ def filter_of(asked: Asked) -> Filter:
 def where_of(t: Catalogue, person: Person, units: Mapping[str, str]) -> str:
     """Say what somebody is and where, and how much they have already."""
     what = " · ".join(
-        filter(None, (person.role_name, units.get(person.unit_name or "", person.unit_name), person.place))
+        filter(
+            None,
+            (person.role_name, units.get(person.unit_name or "", person.unit_name), short_name(person.place, level=3)),
+        )
     )
     return (
         f"{what} · {t('desk.filter.has', n=person.open_cases)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dashboard.text import Catalogue
+from gis.clock import ZONE, now
 from gis.divisions.measures import MU_M2, Measure
 
 
@@ -61,9 +62,9 @@ def measured(t: Catalogue, measure: Measure, value: float | None) -> Amount:
 
 
 def moment(t: Catalogue, at: datetime | None) -> str:
-    """Write a date and time: 11月22日 10:42, with the year when it is not this one."""
+    """Write a date and time of the county, whatever the machine's zone: 11月22日 10:42, with the year when it is not this one."""
     if at is None:
         return t("word.unknown")
-    at = at.astimezone()
-    year = at.year != datetime.now().astimezone().year
+    at = at.astimezone(ZONE)
+    year = at.year != now().year
     return t("date.year" if year else "date.short", y=at.year, m=at.month, d=at.day, hm=at.strftime("%H:%M"))

@@ -282,7 +282,7 @@ class Acting:
         columns = {k: _typed(k, v) for k, v in before.items()}
         notices = [
             {"case_id": case["case_id"], "to_account": row["to_account"], "kind": "undo",
-             "words": f"{case['case_no']} {case['title']}：刚才的“{step.name}”已撤回。"}
+             "words": wording.of_case(f"刚才的“{step.name}”已撤回", case)}
             for row in conn.execute(
                 "SELECT DISTINCT to_account FROM onemap.case_notice WHERE case_id = %s AND kind = %s AND made_at >= %s",
                 [case["case_id"], step.id, event["at"] - timedelta(seconds=5)],

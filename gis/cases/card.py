@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,14 @@ from gis.cases.acting import ABSENT, Acting, step_name, undoable
 from gis.cases.catalogue import Processes
 from gis.cases.definition import FormField, Process
 from gis.cases.model import Card, Event, Step
+from gis.cases.parts import without
 from gis.cases.reading import Reading, standing, state_name
 from gis.errors import NotFound
 from gis.store.pool import Pool
 from gis.store.queries import load_queries
 
 # No gateway to the telephone network here: what would be sent is shown, and nobody is told that it was.
+_MOST_CASES = 500
 NO_GATEWAY = "未接短信网关，没有发出"
 
 
@@ -60,7 +62,9 @@ class Cards:
                 raise ABSENT
             process = self._processes.of(conn, case["process"], case["process_version"])
             told, pictures, pieces = events.fetchall(), photos.fetchall(), parts.fetchall()
-            names = self._reading.names(conn, [case["assignee_id"], *(p["assignee_id"] for p in pieces)])
+            named, units = self._named(conn, process, told)
+            names = self._reading.names(conn, [case["assignee_id"], *(p["assignee_id"] for p in pieces), *named])
+            called = units | {str(account): name for account, name in names.items()}
             reporter = None
             if principal.may("incident.handle"):
                 found = conn.execute(self._sql["reporter"], {"case_id": case["case_id"]}).fetchone()
@@ -73,14 +77,26 @@ class Cards:
             actor = self._acting.actor(case, principal=principal, held=None)
             return Card(
                 row=self._reading.row(conn, case, names), detail=case["detail"], process_name=process.name,
-                events=_taken_over(case, process) or tuple(self._event(process, e, pictures) for e in told),
-                steps=self._steps(process, case, actor, told, principal),
+                events=_taken_over(case, process) or tuple(self._event(process, e, pictures, called) for e in told),
+                steps=self._steps(process, case, actor, told[-1] if told else None, principal),
                 photos=tuple(_photo(p) for p in pictures),
                 parts=tuple({**p, "assignee_name": names.get(p["assignee_id"] or 0)} for p in pieces),
                 due_words=clocks.words_of(case), reporter=reporter,
                 related=tuple(self._related(conn, r) for r in related.fetchall()), accuracy_m=case["accuracy_m"],
                 source_crs=case["source_crs"], extent=case["extent"], data=dict(case["data"]),
             )  # fmt: skip
+
+    def steps_of(self, numbers: Iterable[str], *, principal: Principal) -> dict[str, tuple[Step, ...]]:
+        """Steps this person may take now, of many cases in one query; none for a case that is not there for them."""
+        wanted = list(dict.fromkeys(numbers))[:_MOST_CASES]
+        found: dict[str, tuple[Step, ...]] = dict.fromkeys(wanted, ())
+        with self._pool.reading(principal=principal) as conn:
+            for case in conn.execute(self._sql["steps_of"], {"numbers": wanted}).fetchall():
+                process = self._processes.of(conn, case["process"], case["process_version"])
+                actor = self._acting.actor(case, principal=principal, held=None)
+                last = case if case["transition"] is not None else None
+                found[case["case_no"]] = self._steps(process, case, actor, last, principal)
+        return found
 
     def followed(self, code: str) -> Card:
         """The card for whoever holds its code: what happened and when, public answers, their own photos; no names, no notes.
@@ -113,10 +129,12 @@ class Cards:
                 state_name=process.state_of(case["state"]).public_name,
             )  # fmt: skip
             public = _public_fields(process)
+            called = self._named(conn, process, told)[1]
             return Card(
                 row=row, detail=case["detail"], process_name=process.name,
-                events=_taken_over(case, process) or tuple(self._event(process, e, pictures, public=public) for e in told),
-                steps=machine.steps(process, case["state"], actor, deadline_class=case["deadline_class"], lists=self._processes.lists),
+                events=_taken_over(case, process) or tuple(self._event(process, e, pictures, called, public=public) for e in told),
+                steps=machine.steps(process, case["state"], actor, deadline_class=case["deadline_class"], lists=self._processes.lists,
+                                    without=without(case, None)),
                 photos=tuple(_photo(p) for p in pictures), parts=(), due_words=clocks.words_of(case), reporter=None, related=(),
                 accuracy_m=None, source_crs=None, extent=None,
                 data={"notices": [{**n, "sent": NO_GATEWAY} for n in notices.fetchall()]}
@@ -128,31 +146,54 @@ class Cards:
         process: Process,
         case: Mapping[str, Any],
         actor: machine.Actor,
-        told: list[dict[str, Any]],
+        last: Mapping[str, Any] | None,
         principal: Principal,
     ) -> tuple[Step, ...]:
         own = machine.steps(
-            process, case["state"], actor, deadline_class=case["deadline_class"], lists=self._processes.lists
-        )
-        back = undoable(process, told[-1] if told else None, principal)
+            process, case["state"], actor, deadline_class=case["deadline_class"], lists=self._processes.lists,
+            without=without(case, principal),
+        )  # fmt: skip
+        back = undoable(process, last, principal)
         if back is None:
             return own
         return (*own, Step("undo", f"撤回“{back.name}”", f"Undo {back.name_en}", "plain", False, (), (), False))
+
+    def _named(
+        self, conn: Connection[Any], process: Process, told: list[dict[str, Any]]
+    ) -> tuple[list[int], dict[str, str]]:
+        """What the answers name by number or code: accounts, and the names of units by code."""
+        people: set[int] = set()
+        units: set[str] = set()
+        for e in told:
+            fields = _fields(process, e["transition"])
+            for k, v in (e["data"] or {}).items():
+                if k in fields and fields[k].kind == "person" and v is not None:
+                    people.add(int(v))
+                elif k in fields and fields[k].kind == "unit" and v is not None:
+                    units.add(str(v))
+        found = conn.execute(self._sql["unit_names"], {"units": sorted(units)}).fetchall() if units else []
+        return sorted(people), {r["unit"]: r["name"] for r in found}
 
     def _event(
         self,
         process: Process,
         e: Mapping[str, Any],
         pictures: list[dict[str, Any]],
+        called: Mapping[str, str],
         *,
         public: frozenset[str] | None = None,
     ) -> Event:
-        """One line; with `public`, as strangers read it: no names, no note but a public step's reason, public answers."""
+        """One line; with `public`, as strangers read it: no people, no note but a public step's reason, public answers.
+
+        Parameters
+        ----------
+        called : names of units by code, and of accounts by number.
+        """
         fields = _fields(process, e["transition"])
         answers = tuple(
-            (fields[k].name, forms.shown(fields[k], v, lists=self._processes.lists, items=process.items))
+            (fields[k].name, forms.shown(fields[k], v, lists=self._processes.lists, items=process.items, names=called))
             for k, v in (e["data"] or {}).items()
-            if k in fields and (public is None or fields[k].public)
+            if k in fields and (public is None or (fields[k].public and fields[k].kind != "person"))
         )
         told = tuple(("说明", t) for t in (e["data"] or {}).get("_told", [])) if public is None else ()
         actor = e["actor_name"] if public is None else "上报人" if e["actor_kind"] == "reporter" else "承办单位"

@@ -136,6 +136,7 @@ class Transition(_Part):
     form : answers, in order; evidence: photos.
     reason : the note is required.
     notify : who is told: relations, with `words` (``{case_no}``, ``{title}``, ``{state}``, ``{due}``, ``{note}``, ``{actor}``).
+        However they are put, a notice begins with the news and ends with the case's number and title.
     public : whoever follows by code sees that it happened (and the public answers).
     undo_minutes : within which the same person may take it back, 0: never.
     bulk : may be taken for many cases at once.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gis.cases import wording
 from gis.cases.callback import choose
 from gis.cases.change import Change, Desk
-from gis.cases.parts import split
+from gis.cases.parts import of_whom, split
 from gis.cases.routing import first_level, route, unit_of
 from gis.errors import BadRequest, NotFound
 
@@ -115,8 +115,7 @@ def _split(change: Change, desk: Desk) -> None:
 def _part_done(change: Change, _: Desk) -> None:
     if not change.case["parts"]:
         raise BadRequest("这件办件没有分到几个村。", next_step="办完后请直接反馈结果。")
-    scope = change.actor.principal.scope if change.actor.principal else ()
-    mine = [v for v in change.case["part_villages"] if any(v.startswith(s) or v == s[:12] for s in scope)]
+    mine = of_whom(change.case["part_villages"], change.actor.principal)
     if not mine:
         raise BadRequest("这件办件没有您村的部分。", next_step="请让牵头村处理。")
     change.parts_done = mine

@@ -17,7 +17,7 @@ from gis.cases.catalogue import Processes
 from gis.cases.clocks import Clocks
 from gis.cases.filtering import Filter
 from gis.cases.handover import Handover
-from gis.cases.model import Card, Receipt, Report, Taken
+from gis.cases.model import Card, Receipt, Report, Step, Taken
 from gis.cases.reading import Reading
 from gis.cases.reporting import Reporting
 from gis.cases.routing import Duties
@@ -130,6 +130,11 @@ class Cases:
             except OnemapError as e:
                 done.append(Done(case_no, False, type(e).__name__, e.message))
         return done
+
+    def steps_of(self, numbers: Iterable[str], *, principal: Principal | None = None) -> dict[str, tuple[Step, ...]]:
+        """Steps a person may take now, by case number; nothing for a case they cannot see, and for nobody."""
+        chosen = list(numbers)
+        return self._cards.steps_of(chosen, principal=principal) if principal else dict.fromkeys(chosen, ())
 
     def undo(self, case_no: str, revision: int, *, principal: Principal) -> Card | None:
         """Take back one's own last step, within its minutes."""

@@ -110,14 +110,23 @@ def described(field: FormField, *, lists: Lists | None = None, items: str | None
     return field.model_dump() | {"options": options(field, lists=lists, items=items)}
 
 
-def shown(field: FormField, value: Any, *, lists: Lists | None = None, items: str | None = None) -> str:
-    """An answer in words, for the history: names instead of codes, units behind numbers."""
+def shown(
+    field: FormField, value: Any, *, lists: Lists | None = None, items: str | None = None, names: Mapping[str, str] | None = None
+) -> str:  # fmt: skip
+    """An answer in words, for the history: names instead of codes, units behind numbers.
+
+    Parameters
+    ----------
+    names : of units and people by code and number; what is not among them is shown as it is kept.
+    """
     if value is None:
         return "无数据"
     if field.kind == "bool":
         return "是" if value else "否"
     if field.kind in ("choice", "item", "deadline_class", "rating"):
         return options(field, lists=lists, items=items).get(str(value), str(value))
+    if field.kind in ("unit", "person"):
+        return (names or {}).get(str(value), str(value))
     if field.kind in ("number", "money"):
         return f"{value} {field.unit}" if field.unit else f"{value} 元" if field.kind == "money" else str(value)
     if field.kind == "point":

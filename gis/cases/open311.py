@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gis.access.principal import Principal
 from gis.cases.catalogue import Processes
+from gis.cases.deadline import DeadlineClass
 from gis.cases.definition import FormField, State
 from gis.cases.forms import options
 from gis.cases.lists import Lists
@@ -124,23 +125,23 @@ class Open311:
 
     def services(self) -> list[dict[str, Any]]:
         """GET services: one per item."""
-        classes = self._processes.lists.names("deadline_class")
+        classes = self._processes.classes.by_code
         metadata = bool(self.process.report)
         return [
             {
                 "service_code": code, "service_name": item["name"],
-                "description": self._about(code, classes.get(item.get("deadline", ""), "")), "metadata": metadata,
+                "description": self._about(code, classes.get(item.get("deadline", ""))), "metadata": metadata,
                 "type": "realtime", "keywords": ", ".join(filter(None, (item.get("category"), item.get("name_en")))),
                 "group": item.get("category") or None,
             }
             for code, item in self._items.items()
         ]  # fmt: skip
 
-    def _about(self, code: str, deadline: str) -> str:
+    def _about(self, code: str, deadline: DeadlineClass | None) -> str:
         told = {
             "point": "公开列表里显示位置", "area": "公开列表里只显示约 100 米的范围", "village": "公开列表里只显示到村",
         }.get(self._shown.get(code, ""), "不在公开列表里显示，只有上报的对接系统能查到")  # fmt: skip
-        return f"时限：{deadline or '见流程'}。{told}。"
+        return f"时限：{deadline.length if deadline else '见流程'}。{told}。"
 
     def known(self, code: str) -> dict[str, str]:
         """The item of a service code; `NotFound` when there is none."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection
 
+from gis.access.principal import Principal
+from gis.cases.definition import Effect
 from gis.errors import BadRequest
 from gis.store.queries import load_queries
 
@@ -35,6 +38,17 @@ def write_parts(conn: Connection[Any], parts: list[dict[str, Any]]) -> None:
     """Add the parts of a case that has none yet."""
     for part in parts:
         conn.execute(load_queries("cases")["part"], part)
+
+
+def of_whom(villages: Iterable[str], principal: Principal | None) -> list[str]:
+    """Which of these villages a person answers for; a grid's member for the village of the grid."""
+    scope = principal.scope if principal else ()
+    return [v for v in villages if any(v.startswith(s) or v == s[:12] for s in scope)]
+
+
+def without(case: Mapping[str, Any], principal: Principal | None) -> frozenset[Effect]:
+    """Effects a case has no use for: nobody finishes a part (本村办完) who has none that is open."""
+    return frozenset() if of_whom(case["villages_open"], principal) else frozenset({"part.done"})
 
 
 def require_done(change: Change) -> None:

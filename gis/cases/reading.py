@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -25,8 +25,6 @@ from gis.store.queries import load_queries
 _MOST_ROWS = 200
 _DEFAULT_DUPLICATE_M = 250.0  # issue 4; an item's own distance is in its row of the code list
 _DUPLICATE_DAYS = 14
-# How alike two texts are, 0-1: the importer's model when there is one, otherwise nobody asks.
-Likeness = Callable[[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,13 @@ class Reading:
         return {c["state"]: (c["n"], tuple(r for r in rows if r.state == c["state"])) for c in columns}
 
     def tasks(self, principal: Principal) -> list[dict[str, Any]]:
-        """What waits for a person, next due first: rows with ``kind`` assigned, part or callback, and the call-back's number."""
+        """What waits for a person, the same as view ``mine``, next due first.
+
+        Returns
+        -------
+        Rows with ``kind`` (assigned, part, callback, accept: nobody accepted it yet, unit or place: nobody has it yet) and the
+        call-back's number.
+        """
         with self._pool.reading(principal=principal) as conn:
             found = conn.execute(self._sql["tasks"]).fetchall()
             rows = self.rows(conn, found)
@@ -134,14 +138,15 @@ class Reading:
 
     def near(
         self, lonlat: Any, item_code: str | None = None, text: str = "", asset: tuple[str, int] | None = None, *,
-        source_crs: str = "EPSG:4490", principal: Principal | None = None, likeness: Likeness | None = None,
+        source_crs: str = "EPSG:4490", principal: Principal | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Open cases that may be the same thing: by the same asset, or near, recent, of the same item.
 
         Returns
         -------
-        Rows of case_no, item_code, item_name, state, state_name, reported_at, dist_m, days, why; nearest first. Nothing
-        that anybody wrote: strangers ask this too.
+        Rows of case_no, item_code, item_name, state, state_name, reported_at, dist_m, days, why, likeness (0-1, of `text` to
+        the title by pairs of characters, coarse; None without a text). Those alike by half or more first, then the nearest.
+        Nothing that anybody wrote: strangers ask this too.
         """
         here = place.position(lonlat, source_crs)
         if here is None:
@@ -152,14 +157,16 @@ class Reading:
         dist_m = float((row or {}).get("duplicate_m") or _DEFAULT_DUPLICATE_M)
         asked = {
             "lon": here.lon, "lat": here.lat, "dist_m": dist_m, "items": [item_code] if row else None,
-            "since": now() - timedelta(days=_DUPLICATE_DAYS),
+            "since": now() - timedelta(days=_DUPLICATE_DAYS), "text": text.strip() or None,
         }  # fmt: skip
         if not (-180 <= here.lon <= 180 and -90 <= here.lat <= 90):
             raise BadRequest("位置不对：经纬度超出了地球。", next_step="重新定位。")
         with self._pool.reading(principal=principal) as conn:
             found = [dict(r) | {"why": "near"} for r in conn.execute(self._sql["near"], asked).fetchall()]
             if asset is not None:
-                same = conn.execute(self._sql["same_asset"], {"kind": asset[0], "id": asset[1]}).fetchall()
+                same = conn.execute(
+                    self._sql["same_asset"], {"kind": asset[0], "id": asset[1], "text": asked["text"]}
+                ).fetchall()
                 known = {r["case_no"] for r in same}
                 found = [dict(r) | {"why": "asset", "dist_m": None} for r in same] + [
                     f for f in found if f["case_no"] not in known
@@ -172,16 +179,25 @@ class Reading:
         return found
 
     def people(self, principal: Principal, text: str = "", *, unit: str | None = None, limit: int = 20) -> list[Person]:
-        """People who may be given a case: of the asker's divisions and above, and of the asker's unit."""
+        """People who may be given a case: of the asker's divisions and above, and of the asker's unit.
+
+        Parameters
+        ----------
+        text : part of a name, of a role's name or of a unit's name; or a login or a unit's code.
+        unit : code or name of a unit.
+        """
+        said = text.strip()[:40]
+        roles = [role for role, name in self._role_names.items() if said and said in name]
         with self._pool.reading(principal=principal) as conn:
-            found = conn.execute(self._sql["people"], {"text": text[:40], "unit": unit, "limit": limit}).fetchall()
+            asked = {"text": said, "roles": roles, "unit": unit, "limit": limit}
+            found = conn.execute(self._sql["people"], asked).fetchall()
             codes = [r["division_code"] for r in found]
             names = {
                 r["code"]: r["name"] for r in conn.execute(self._sql["division_names"], {"codes": codes}).fetchall()
             }
         return [
             Person(
-                r["account_id"], r["display_name"], r["role"], self._role_names.get(r["role"], r["role"]), r["unit"],
+                r["account_id"], r["display_name"], r["role"], self._role_names.get(r["role"], r["role"]), r["unit_name"],
                 names.get(r["division_code"], r["division_code"]), r["state"] == "active", r["open_cases"],
             )
             for r in found
@@ -263,7 +279,10 @@ def state_name(process: Process, state: str) -> str:
 
 def place_name(r: Mapping[str, Any]) -> str:
     """甲镇 东安村; 未落点 without a place."""
-    parts = [short_name(r["township_name"], level=2) if r["township_name"] else "", r["village_name"] or ""]
+    parts = [
+        short_name(r[name], level=level) if r[name] else ""
+        for name, level in (("township_name", 2), ("village_name", 3))
+    ]
     return " ".join(p for p in parts if p) or "未落点"
 
 

@@ -124,7 +124,7 @@ class Sweep:
                         late.append(case)
                 notices = []
                 for case in late:
-                    words = f"{case['case_no']} {case['title']} 在“{state.name}”已超过规定时间。"
+                    words = wording.of_case(f"在“{state.name}”已超过规定时间", case)
                     relations: list[Relation] = (
                         ["assignee"] if case["assignee_id"] is not None else ["unit"] if case["unit"] else ["place"]
                     )

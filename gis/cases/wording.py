@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ STANDINGS = {
     "done": "已停表",
     "none": "未计时",
 }
+_LONGEST = 500
+_WHICH = re.compile(r" ?\{case_no\}(?: ?\{title\})? ?")
 LEVELS = {1: "县", 2: "乡镇", 3: "村", 4: "网格"}
 
 
@@ -29,15 +32,24 @@ def moment(at: datetime | None) -> str:
 
 
 def notice(template: str, case: Mapping[str, Any], *, state: str, note: str, actor: str) -> str:
-    """A notice's words with its blanks filled; a template without blanks stays as it is."""
+    """A notice's words with its blanks filled; a template without blanks stays as it is.
+
+    The news first, then which case: a list on a phone cuts the end of a line off, whatever order a definition has them in.
+    """
     values = {
         "case_no": case["case_no"], "title": case["title"], "state": state, "due": moment(case.get("due_at")), "note": note,
         "actor": actor,
     }  # fmt: skip
-    words = template
+    words = _WHICH.sub("", template)
     for name, value in values.items():
         words = words.replace("{" + name + "}", str(value))
-    return words[:500]
+    return of_case(words, case) if _WHICH.search(template) else words[:_LONGEST]
+
+
+def of_case(news: str, case: Mapping[str, Any]) -> str:
+    """News of a case: 已办完，请确认是否解决 · SJ2026112200017 村口路灯不亮."""
+    which = f" · {case['case_no']} {case['title']}"
+    return news.strip().rstrip("。")[: max(0, _LONGEST - len(which))] + which
 
 
 def somebody_was_quicker(event: Mapping[str, Any] | None, *, step: str) -> str:

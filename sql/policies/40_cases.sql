@@ -116,20 +116,38 @@ COMMENT ON POLICY among_us ON onemap.case_callback IS 'Who checks whom is not fo
 
 -- Two definitions the app needs of every case's surroundings, whoever asks -----------------------------------------------
 
--- 附近的同类: open cases near a point, as little of them as a stranger may know.
-CREATE FUNCTION onemap.cases_near(p_lon float8, p_lat float8, p_dist_m float8, p_items text[], p_since timestamptz)
-RETURNS TABLE (case_no text, item_code text, state text, reported_at timestamptz, dist_m float8)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = onemap, public, pg_temp AS $$
-  WITH here AS (SELECT ST_SetSRID(ST_MakePoint(p_lon, p_lat), 4490) AS p)
-  SELECT c.case_no, c.item_code, c.state, c.reported_at, ST_Distance(c.geom::geography, here.p::geography)
-  FROM here, case_file c
-  -- a degree of longitude is 89 km here and never less than 65 km in China: the box is wide enough, the distance decides
-  WHERE c.ended_at IS NULL AND c.process = 'incident' AND c.geom && ST_Expand(here.p, p_dist_m / 65000.0)
-    AND (p_items IS NULL OR c.item_code = ANY (p_items)) AND c.reported_at >= p_since
-    AND ST_DWithin(c.geom::geography, here.p::geography, p_dist_m)
-  ORDER BY 5 LIMIT 10
+-- Chinese has no blanks to split words at; pairs of neighbouring characters need none.
+CREATE FUNCTION onemap.likeness(p_one text, p_other text) RETURNS real
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  WITH plain AS (
+    SELECT k, regexp_replace(lower(left(t, 60)), '[[:space:][:punct:][:digit:]，。、！？：；（）“”]', '', 'g') AS w
+    FROM unnest(ARRAY[p_one, p_other]) WITH ORDINALITY AS x(t, k)),
+  pair AS (SELECT DISTINCT k, substr(w, n, 2) AS g FROM plain, generate_series(1, length(w) - 1) AS n),
+  shared AS (SELECT count(*) AS n FROM (SELECT g FROM pair GROUP BY g HAVING count(*) = 2) s)
+  SELECT (2.0 * shared.n / (SELECT count(*) FROM pair HAVING count(DISTINCT k) = 2))::real FROM shared
 $$;
-COMMENT ON FUNCTION onemap.cases_near IS '附近的同类事件: number, item, state, date, distance in metres; nothing anybody wrote.';
+COMMENT ON FUNCTION onemap.likeness(text, text) IS '字面相似: share of common character pairs (Dice), 0-1; NULL when there is nothing to compare.';
+
+-- 附近的同类: open cases near a point, as little of them as a stranger may know. Where words are compared the answer is coarse,
+-- and coarser for strangers: nobody shall find out by trying what somebody else wrote.
+CREATE FUNCTION onemap.cases_near(p_lon float8, p_lat float8, p_dist_m float8, p_items text[], p_since timestamptz, p_text text DEFAULT NULL)
+RETURNS TABLE (case_no text, item_code text, state text, reported_at timestamptz, dist_m float8, likeness real)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = onemap, public, pg_temp AS $$
+  WITH here AS (SELECT ST_SetSRID(ST_MakePoint(p_lon, p_lat), 4490) AS p),
+  step AS (SELECT CASE WHEN access.asker() IS NULL THEN 4 ELSE 10 END AS n),
+  near AS (
+    SELECT c.case_no, c.item_code, c.state, c.reported_at, ST_Distance(c.geom::geography, here.p::geography) AS dist_m, c.title
+    FROM here, case_file c
+    -- a degree of longitude is 89 km here and never less than 65 km in China: the box is wide enough, the distance decides
+    WHERE c.ended_at IS NULL AND c.process = 'incident' AND c.geom && ST_Expand(here.p, p_dist_m / 65000.0)
+      AND (p_items IS NULL OR c.item_code = ANY (p_items)) AND c.reported_at >= p_since
+      AND ST_DWithin(c.geom::geography, here.p::geography, p_dist_m)
+    ORDER BY 5 LIMIT 50),
+  told AS (SELECT near.*, floor(onemap.likeness(near.title, p_text) * step.n) / step.n AS alike, step.n AS steps FROM near, step)
+  SELECT t.case_no, t.item_code, t.state, t.reported_at, t.dist_m, CASE WHEN t.steps = 4 AND t.alike < 0.5 THEN 0 ELSE t.alike END::real
+  FROM told t ORDER BY coalesce(t.alike >= 0.5, false) DESC, t.dist_m LIMIT 10
+$$;
+COMMENT ON FUNCTION onemap.cases_near IS '附近的同类事件: number, item, state, date, distance in metres, likeness to a text 0-1 (alike ones first); nothing anybody wrote.';
 
 CREATE FUNCTION onemap.next_case_no(p_prefix text, p_day date) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = onemap, pg_temp AS $$
@@ -196,9 +214,9 @@ END
 $$;
 COMMENT ON FUNCTION access.reporter_of(bigint) IS 'The reporter of a case in the principal''s scope, masked.';
 
-REVOKE ALL ON FUNCTION onemap.cases_near, onemap.next_case_no, onemap.submission_of, onemap.submission_keep,
+REVOKE ALL ON FUNCTION onemap.likeness, onemap.cases_near, onemap.next_case_no, onemap.submission_of, onemap.submission_keep,
   onemap.reporter_keep, onemap.secret_keep, access.reporter_of FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION onemap.cases_near, onemap.next_case_no, onemap.submission_of, onemap.submission_keep,
+GRANT EXECUTE ON FUNCTION onemap.likeness, onemap.cases_near, onemap.next_case_no, onemap.submission_of, onemap.submission_keep,
   onemap.reporter_keep, onemap.secret_keep TO onemap_app, onemap_job;
 GRANT EXECUTE ON FUNCTION access.reporter_of TO onemap_app;
 

@@ -51,24 +51,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = access, onemap, pg_temp A
 $$;
 COMMENT ON FUNCTION access.callback_candidate IS '独立回访: a member of another grid of the township, fewest waiting first; NULL: there is none.';
 
--- People to hand a case to: those whose scope lies within or above the asker's, or who work in the asker's unit.
-CREATE FUNCTION access.people_found(p_text text, p_unit text, p_limit int)
-RETURNS TABLE (account_id bigint, display_name text, role text, unit text, division_code text, state text, open_cases bigint)
+-- People to hand a case to: those whose scope lies within or above the asker's, or who work in the asker's unit. An account's
+-- unit is a code or a name; both find it.
+CREATE FUNCTION access.people_found(p_text text, p_roles text[], p_unit text, p_limit int)
+RETURNS TABLE (account_id bigint, display_name text, role text, unit text, unit_name text, division_code text, state text, open_cases bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = access, onemap, pg_temp AS $$
-  WITH mine AS (SELECT unnest(access.my_codes()) AS code)
-  SELECT a.account_id, a.display_name, a.role, a.unit, min(s.division_code), a.state,
+  WITH mine AS (SELECT unnest(access.my_codes()) AS code),
+  own AS (SELECT access.my_unit() AS unit),
+  sought AS (SELECT '%' || replace(replace(replace(p_text, '\', '\\'), '%', '\%'), '_', '\_') || '%' AS words)
+  SELECT a.account_id, a.display_name, a.role, coalesce(k.unit, a.unit), coalesce(k.name, a.unit), min(s.division_code), a.state,
          (SELECT count(*) FROM onemap.case_file c WHERE c.assignee_id = a.account_id AND c.ended_at IS NULL)
-  FROM access.account a JOIN access.scope s USING (account_id)
+  FROM own CROSS JOIN sought CROSS JOIN access.account a JOIN access.scope s USING (account_id)
+  LEFT JOIN LATERAL (SELECT u.unit, u.name FROM onemap.unit u WHERE a.unit IN (u.unit, u.name) ORDER BY u.unit = a.unit DESC, u.unit LIMIT 1) k ON true
   WHERE (access.may('incident.handle') OR access.may('incident.dispatch'))
     AND EXISTS (SELECT FROM access.role_permission p WHERE p.role = a.role AND p.permission = 'incident.handle')
-    AND (p_unit IS NULL OR a.unit = p_unit)
-    AND (coalesce(p_text, '') = '' OR a.display_name ILIKE '%' || replace(replace(replace(p_text, '\', '\\'), '%', '\%'), '_', '\_') || '%'
-         OR a.login = p_text OR a.unit = p_text)
-    AND (a.unit IS NOT NULL AND a.unit = access.my_unit()
+    AND (p_unit IS NULL OR a.unit = p_unit
+         OR EXISTS (SELECT FROM onemap.unit u WHERE p_unit IN (u.unit, u.name) AND a.unit IN (u.unit, u.name)))
+    AND (coalesce(p_text, '') = '' OR a.display_name ILIKE sought.words OR k.name ILIKE sought.words OR a.unit = p_text OR k.unit = p_text
+         OR a.login = p_text OR a.role = ANY (p_roles))
+    AND (a.unit = own.unit OR EXISTS (SELECT FROM onemap.unit u WHERE own.unit IN (u.unit, u.name) AND a.unit IN (u.unit, u.name))
          OR EXISTS (SELECT FROM mine m WHERE starts_with(s.division_code, m.code) OR starts_with(m.code, s.division_code)))
-  GROUP BY a.account_id ORDER BY (a.state = 'active') DESC, 7, a.display_name LIMIT least(p_limit, 100)
+  GROUP BY a.account_id, k.unit, k.name ORDER BY (a.state = 'active') DESC, 8, a.display_name LIMIT least(p_limit, 100)
 $$;
-COMMENT ON FUNCTION access.people_found IS '找人: people who handle cases, of the asker''s divisions, those above and the asker''s unit.';
+COMMENT ON FUNCTION access.people_found IS '找人: people who handle cases, by name, role or unit; of the asker''s divisions, those above and the asker''s unit.';
 
 -- Reveal of a reporter: who they are is asked like any other person's, with a reason, on record (87_access_reveal.sql).
 CREATE VIEW access.reporter_place AS

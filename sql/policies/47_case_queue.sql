@@ -2,6 +2,45 @@
 -- filter is used); these functions ask once where the asker's cases are and say it as a plain condition. What they hand out is
 -- numbers and counts; the rows themselves are read by number under the policies, which have the last word.
 
+-- 需要我办: the one definition behind the view, its count and a person's tasks. What is assigned to somebody is theirs alone;
+-- what nobody has yet is their unit's, or theirs at whose level it lies; what nobody has accepted, theirs who may. A county's
+-- handlers see their unit's only: there are twenty of them. Cases that wait for the reporter's word wait for nobody here.
+CREATE FUNCTION onemap.my_tasks() RETURNS TABLE (case_id bigint, kind text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 SET search_path = onemap, access, pg_temp AS $$
+DECLARE
+  me bigint := access.asker();
+  mine text[] := access.my_codes();
+  own text := access.my_unit();
+  units text[];
+  is_county boolean := EXISTS (SELECT FROM unnest(mine) m WHERE length(m) = 6);
+  handles boolean := access.may('incident.handle');
+  accepts boolean := handles AND (NOT is_county OR access.may('incident.dispatch'));
+BEGIN
+  IF me IS NULL OR cardinality(mine) = 0 THEN
+    RETURN;
+  END IF;
+  units := ARRAY(SELECT u.unit FROM unit u WHERE own IN (u.unit, u.name));
+  RETURN QUERY
+    WITH found AS (
+      SELECT b.case_id, 'callback' AS kind, 1 AS place FROM case_callback b WHERE b.asked_id = me AND b.answered_at IS NULL
+      UNION ALL
+      SELECT c.case_id, 'assigned', 2 FROM case_file c WHERE c.assignee_id = me AND c.ended_at IS NULL AND c.clock_state <> 'stopped'
+      UNION ALL
+      SELECT p.case_id, 'part', 3 FROM case_part p JOIN case_file c USING (case_id)
+      WHERE p.assignee_id = me AND p.done_at IS NULL AND c.ended_at IS NULL AND c.clock_state <> 'stopped'
+      UNION ALL
+      SELECT c.case_id, CASE WHEN c.accepted_at IS NULL THEN 'accept' WHEN c.unit = ANY (units) THEN 'unit' ELSE 'place' END, 4 FROM case_file c
+      WHERE handles AND c.ended_at IS NULL AND c.assignee_id IS NULL AND c.clock_state <> 'stopped'
+        AND (is_county OR c.township_code = ANY (mine) OR c.village_code = ANY (mine) OR c.grid_code = ANY (mine))
+        AND (c.unit = ANY (units)
+             OR c.level = 4 AND c.grid_code = ANY (mine) OR c.level = 3 AND c.village_code = ANY (mine) OR c.level = 2 AND c.township_code = ANY (mine)
+             OR accepts AND c.accepted_at IS NULL AND c.unit IS NULL))
+    SELECT DISTINCT ON (f.case_id) f.case_id, f.kind FROM found f ORDER BY f.case_id, f.place;
+END
+$$;
+COMMENT ON FUNCTION onemap.my_tasks() IS
+  '需要我办: open cases that wait for the asker and why: callback, assigned, part, accept (nobody accepted it), unit, place (nobody has it).';
+
 CREATE FUNCTION onemap.case_where(asked jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = onemap, access, pg_temp AS $$
 DECLARE
@@ -52,7 +91,7 @@ BEGIN
         WHEN 'paused' THEN 'c.ended_at IS NULL AND c.clock_state = ''paused'''
         WHEN 'done' THEN '(c.ended_at IS NOT NULL OR c.clock_state = ''stopped'')'
         WHEN 'none' THEN 'c.ended_at IS NULL AND c.clock_state NOT IN (''stopped'', ''paused'') AND c.due_at IS NULL'
-        WHEN 'mine' THEN format('c.ended_at IS NULL AND c.assignee_id = %s', me)
+        WHEN 'mine' THEN format('c.case_id = ANY (%L::bigint[])', ARRAY(SELECT t.case_id FROM onemap.my_tasks() t))
         WHEN 'waiting' THEN 'c.ended_at IS NULL AND c.accepted_at IS NULL'
         WHEN 'confirm' THEN 'c.ended_at IS NULL AND c.clock_state = ''stopped'''
         WHEN 'supervised' THEN 'c.ended_at IS NULL AND c.supervised_at IS NOT NULL'
@@ -126,5 +165,5 @@ END
 $$;
 COMMENT ON FUNCTION onemap.case_unit_figures(jsonb) IS '单位报表: counts per responsible unit, numerators and denominators apart.';
 
-REVOKE ALL ON FUNCTION onemap.case_where, onemap.case_page, onemap.case_board, onemap.case_unit_figures FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION onemap.case_page, onemap.case_board, onemap.case_unit_figures TO onemap_app;
+REVOKE ALL ON FUNCTION onemap.my_tasks, onemap.case_where, onemap.case_page, onemap.case_board, onemap.case_unit_figures FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION onemap.my_tasks, onemap.case_page, onemap.case_board, onemap.case_unit_figures TO onemap_app;

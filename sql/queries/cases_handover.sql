@@ -14,8 +14,8 @@ WHERE c.assignee_id = %(from_id)s AND c.ended_at IS NULL ORDER BY c.due_at NULLS
 
 -- takers --
 SELECT n.account_id, n.display_name FROM access.names_of(%(ids)s) n
-WHERE n.account_id <> %(to_id)s OR EXISTS (SELECT FROM access.people_found('', NULL, 100) p WHERE p.account_id = n.account_id AND p.state = 'active')
-   OR EXISTS (SELECT FROM access.people_found(n.display_name, NULL, 100) p WHERE p.account_id = n.account_id AND p.state = 'active');
+WHERE n.account_id <> %(to_id)s OR EXISTS (SELECT FROM access.people_found('', NULL, NULL, 100) p WHERE p.account_id = n.account_id AND p.state = 'active')
+   OR EXISTS (SELECT FROM access.people_found(n.display_name, NULL, NULL, 100) p WHERE p.account_id = n.account_id AND p.state = 'active');
 
 -- take --
 UPDATE onemap.case_file SET assignee_id = %(to_id)s, revision = revision + 1

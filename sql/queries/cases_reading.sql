@@ -16,7 +16,7 @@ ORDER BY o.at;
 
 -- counts --
 -- The saved views, each counted over what the asker may see; the open cases are few and have an index of their own.
-SELECT count(*) FILTER (WHERE c.assignee_id = access.asker()) AS mine,
+SELECT (SELECT count(*) FROM onemap.my_tasks() m JOIN onemap.case_file t USING (case_id) WHERE t.process = %(process)s) AS mine,
        count(*) FILTER (WHERE c.clock_state = 'runs' AND c.due_at < %(_now)s) AS breached,
        count(*) FILTER (WHERE c.clock_state = 'runs' AND c.warn_at <= %(_now)s AND c.due_at >= %(_now)s) AS at_risk,
        count(*) FILTER (WHERE c.accepted_at IS NULL) AS waiting,
@@ -39,7 +39,7 @@ SELECT c.case_id, c.case_no, c.process, c.process_version, c.state, c.revision, 
        EXISTS (SELECT FROM onemap.case_callback b WHERE b.case_id = c.case_id AND b.asked_id = access.asker() AND b.answered_at IS NULL)
          AS asks_me,
        ARRAY(SELECT p.village_code FROM onemap.case_part p WHERE p.case_id = c.case_id) AS part_villages,
-       (SELECT count(*) FROM onemap.case_part p WHERE p.case_id = c.case_id AND p.done_at IS NULL AND NOT p.is_lead) AS parts_open
+       ARRAY(SELECT p.village_code FROM onemap.case_part p WHERE p.case_id = c.case_id AND p.done_at IS NULL AND NOT p.is_lead) AS villages_open
 FROM onemap.case_file c LEFT JOIN onemap.unit u ON u.unit = c.unit
 LEFT JOIN onemap.division t ON t.level = 2 AND t.code = c.township_code AND t.valid_to IS NULL
 LEFT JOIN onemap.division v ON v.level = 3 AND v.code = c.village_code AND v.valid_to IS NULL
@@ -92,20 +92,33 @@ SELECT b.callback_id, b.asked_id, b.asked_at, b.answered_at, b.agrees, b.note FR
 WHERE b.case_id = %(case_id)s ORDER BY b.callback_id;
 
 -- tasks --
--- What waits for one person: assigned to them, parts of theirs, and what they were asked to look at again.
+-- What waits for one person (onemap.my_tasks, the same as view `mine`), next due first.
 SELECT c.case_id, c.case_no, c.process, c.process_version, c.state, c.revision, c.title, c.item_code, c.channel, c.reported_at,
        c.due_at, c.warn_at, c.clock_state, c.ended_at, c.unit, u.name AS unit_name, c.assignee_id, c.township_code, c.village_code,
        t.name AS township_name, v.name AS village_name, ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.rating, c.reopened,
-       b.callback_id, b.asked_at,
-       CASE WHEN b.callback_id IS NOT NULL THEN 'callback' WHEN c.assignee_id = access.asker() THEN 'assigned' ELSE 'part' END AS kind
-FROM onemap.case_file c LEFT JOIN onemap.unit u ON u.unit = c.unit
+       b.callback_id, b.asked_at, m.kind
+FROM onemap.my_tasks() m JOIN onemap.case_file c USING (case_id) LEFT JOIN onemap.unit u ON u.unit = c.unit
 LEFT JOIN onemap.division t ON t.level = 2 AND t.code = c.township_code AND t.valid_to IS NULL
 LEFT JOIN onemap.division v ON v.level = 3 AND v.code = c.village_code AND v.valid_to IS NULL
 LEFT JOIN onemap.case_callback b ON b.case_id = c.case_id AND b.asked_id = access.asker() AND b.answered_at IS NULL
-WHERE b.callback_id IS NOT NULL
-   OR c.ended_at IS NULL AND c.clock_state <> 'stopped' AND (c.assignee_id = access.asker() OR c.case_id IN (
-        SELECT p.case_id FROM onemap.case_part p WHERE p.done_at IS NULL AND p.assignee_id = access.asker()))
 ORDER BY c.due_at NULLS LAST, c.case_id LIMIT 200;
+
+-- steps_of --
+-- What decides who may take which step, for many cases at once, with the last event for taking it back.
+SELECT c.case_no, c.process, c.process_version, c.state, c.deadline_class, c.unit, u.name AS unit_name, u.head_id, c.assignee_id, c.reporter_id,
+       c.grid_code, c.village_code, c.township_code, (SELECT access.my_unit()) AS my_unit,
+       EXISTS (SELECT FROM onemap.case_callback b WHERE b.case_id = c.case_id AND b.asked_id = (SELECT access.asker()) AND b.answered_at IS NULL)
+         AS asks_me,
+       ARRAY(SELECT p.village_code FROM onemap.case_part p WHERE p.case_id = c.case_id) AS part_villages,
+       ARRAY(SELECT p.village_code FROM onemap.case_part p WHERE p.case_id = c.case_id AND p.done_at IS NULL AND NOT p.is_lead) AS villages_open,
+       e.at, e.transition, e.account_id, e.data
+FROM onemap.case_file c LEFT JOIN onemap.unit u ON u.unit = c.unit
+LEFT JOIN LATERAL (SELECT e.at, e.transition, e.account_id, e.data FROM onemap.case_event e WHERE e.case_id = c.case_id
+                   ORDER BY e.revision DESC LIMIT 1) e ON true
+WHERE c.case_no = ANY (%(numbers)s);
+
+-- unit_names --
+SELECT unit, name FROM onemap.unit WHERE unit = ANY (%(units)s);
 
 -- mine_open --
 SELECT c.case_no FROM onemap.case_file c WHERE c.assignee_id = %(account_id)s AND c.ended_at IS NULL ORDER BY c.due_at NULLS LAST, c.case_id;
@@ -124,10 +137,11 @@ ORDER BY n.notice_id DESC LIMIT 20;
 UPDATE onemap.case_notice SET seen_at = now() WHERE notice_id = ANY (%(ids)s) AND to_account = access.asker() AND seen_at IS NULL;
 
 -- near --
-SELECT case_no, item_code, state, reported_at, dist_m FROM onemap.cases_near(%(lon)s, %(lat)s, %(dist_m)s, %(items)s, %(since)s);
+SELECT case_no, item_code, state, reported_at, dist_m, likeness
+FROM onemap.cases_near(%(lon)s, %(lat)s, %(dist_m)s, %(items)s, %(since)s, %(text)s);
 
 -- same_asset --
-SELECT c.case_no, c.item_code, c.state, c.reported_at FROM onemap.case_file c
+SELECT c.case_no, c.item_code, c.state, c.reported_at, onemap.likeness(c.title, %(text)s) AS likeness FROM onemap.case_file c
 WHERE c.asset_kind = %(kind)s AND c.asset_id = %(id)s AND c.ended_at IS NULL ORDER BY c.reported_at DESC LIMIT 5;
 
 -- photo --
@@ -136,7 +150,8 @@ SELECT p.photo_id, p.state, p.sha256, p.is_public, p.case_id,
 FROM onemap.case_photo p WHERE p.photo_id = %(photo_id)s;
 
 -- people --
-SELECT account_id, display_name, role, unit, division_code, state, open_cases FROM access.people_found(%(text)s, %(unit)s, %(limit)s);
+SELECT account_id, display_name, role, unit_name, division_code, state, open_cases
+FROM access.people_found(%(text)s, %(roles)s, %(unit)s, %(limit)s);
 
 -- division_names --
 SELECT code, name FROM onemap.division WHERE code = ANY (%(codes)s) AND valid_to IS NULL;

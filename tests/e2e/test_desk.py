@@ -113,6 +113,56 @@ def test_a_step_asks_for_what_it_needs_and_the_card_says_how_the_deadline_came_a
         assert (page.console, page.failed, page.foreign) == ([], [], [])
 
 
+def test_who_is_typed_and_not_picked_is_never_dropped(browser: Browser, phones: Phones, county: CaseCounty) -> None:
+    one = county.add("picked", "handler", county.scratch.county, unit="swj")
+    case_no = county.report("member", item_code="0301").case_no
+    with desk(browser, phones, "planner", f"/desk?case={case_no}") as page:
+        dialog = page.take("accept")
+        expect(dialog.locator("[data-select='item'] select")).to_have_value("0301")
+        dialog.locator("[data-send]").click()
+        expect(page.toast()).to_contain_text("受理：已办")
+        dialog = page.take("assign")
+        unit, person = (dialog.locator(f"[data-field='{name}'] input[role='combobox']") for name in ("unit", "person"))
+        unit.click()
+        expect(dialog.locator(".pick-head").first).to_have_text("与本件有关")
+        unit.fill("没有的单位")
+        person.fill("测试pick")
+        dialog.locator("[data-send]").click()
+        expect(dialog.locator("[data-field='unit'] .field-fault")).to_contain_text("“没有的单位”还没有选定")
+        expect(dialog.locator("[data-field='person'] .field-fault")).to_contain_text("“测试pick”还没有选定")
+        unit.fill("水务")
+        unit.press("Enter")
+        expect(unit).to_have_value("县水务局")
+        person.fill("测试picked")
+        person.press("Enter")  # before the answer has come: taken when it is the only one
+        expect(dialog.locator("[data-field='person'] input[type='hidden']")).to_have_value(str(one.account_id))
+        unit.fill("县")
+        unit.press("ArrowDown")
+        unit.press("ArrowDown")
+        expect(dialog.locator(".walked")).to_have_count(1)
+        unit.press("Escape")
+        expect(dialog).to_be_visible()
+        unit.fill("水务")
+        unit.press("ArrowDown")
+        unit.press("Enter")
+        dialog.locator("[data-send]").click()
+        expect(page.toast()).to_contain_text("派单：已办")
+        assert county.owner("SELECT assignee_id FROM onemap.case_file WHERE case_no = %s", [case_no]) == [
+            (one.account_id,)
+        ]
+        assert (page.console, page.failed, page.foreign) == ([], [], [])
+
+
+def test_a_planned_page_says_that_it_is_not_there_yet(browser: Browser, phones: Phones) -> None:
+    with desk(browser, phones, "commander") as page:
+        for address, words in (("/wall", "指挥大屏还没有建好"), ("/wall?lang=en", "not built yet")):
+            answer = page.page.goto(page.base + address)
+            assert answer is not None
+            assert answer.status == 404
+            expect(page.page.locator("main")).to_contain_text(words)
+        assert page.page.locator("main a").get_attribute("href") == "/?lang=en"
+
+
 def test_a_step_taken_by_mistake_is_taken_back(browser: Browser, phones: Phones, county: CaseCounty) -> None:
     case_no = county.report("member").case_no
     county.do(case_no, "accept", "planner", item="0303")

@@ -148,7 +148,7 @@ def test_undo_is_refused_while_an_alert_stands_on_a_parcel(county: Settings, tmp
 
 def test_undo_takes_neither_another_subject_nor_the_demo(county: Settings) -> None:
     with connect(county, role="job") as conn:
-        conn.execute("INSERT INTO intake.load (subject, source_name, finished_at) VALUES ('incidents', '合成', now())")
+        conn.execute("INSERT INTO intake.load (subject, source_name, finished_at) VALUES ('households', '合成', now())")
         conn.execute(
             "INSERT INTO intake.load (subject, source_name, synthetic, finished_at) VALUES ('parcels', '合成', true, now())"
         )

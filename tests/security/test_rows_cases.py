@@ -151,7 +151,14 @@ def test_near_a_point_a_stranger_learns_no_more_than_number_item_state_and_day(s
             "onemap.cases_near(ST_X(p), ST_Y(p), 300, NULL, now() - interval '90 days') n WHERE d.code = %s",
             [secured_store.scratch.townships[1]],
         )
-        assert [c.name for c in found.description or ()] == ["case_no", "item_code", "state", "reported_at", "dist_m"]
+        assert [c.name for c in found.description or ()] == [
+            "case_no",
+            "item_code",
+            "state",
+            "reported_at",
+            "dist_m",
+            "likeness",
+        ]
         numbers = {row[0] for row in found.fetchall()}
     assert f"X{SHARED}" in numbers
     assert f"X{SHARED_ENDED}" not in numbers

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dashboard.text import catalogue, language_of
 from dashboard.text.numbers import count, measured, moment, mu, share
+from gis.clock import ZONE
 from gis.divisions.measures import MEASURES
 from gis.errors import DefinitionError
 
@@ -91,7 +92,7 @@ def test_an_unknown_measure_is_said() -> None:
 
 
 def test_a_moment_names_the_year_only_when_it_is_another() -> None:
-    now = datetime.now().astimezone().replace(hour=10, minute=42)
-    assert moment(ZH, now) == f"{now.month}月{now.day}日 10:42"
+    now = datetime.now(ZONE).replace(hour=10, minute=42)
+    assert moment(ZH, now) == moment(ZH, now.astimezone(UTC)) == f"{now.month}月{now.day}日 10:42"
     assert moment(ZH, now.replace(year=2020, day=1)).startswith("2020年")
     assert moment(ZH, None) == "无数据"

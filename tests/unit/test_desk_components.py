@@ -23,6 +23,7 @@ from dashboard.components.desk import (
     history,
     intake,
     leaving,
+    offices,
     queue,
     standing,
     units,
@@ -33,6 +34,7 @@ from dashboard.text import Catalogue, catalogue
 from gis.cases.catalogue import Processes
 from gis.cases.definition import FieldKind, FormField
 from gis.cases.model import Queue
+from gis.cases.reading import Unit, place_name
 from gis.cases.suggest import Suggestion
 from gis.settings import Settings
 from tests.desk_samples import NOON, event, field, row, step
@@ -82,6 +84,11 @@ def test_a_standing_is_a_shape_and_words_never_colour_alone() -> None:
 
 
 # ---- list and board
+
+
+def test_a_village_is_called_what_people_call_it() -> None:
+    assert place_name({"township_name": "官亭镇", "village_name": "陈庄村委会"}) == "官亭镇 陈庄"
+    assert place_name({"township_name": None, "village_name": None}) == "未落点"
 
 
 def test_a_row_says_unknown_and_never_nothing() -> None:
@@ -263,7 +270,7 @@ def test_every_kind_of_field_has_an_input_a_name_and_a_place_for_its_fault(t: Ca
         form.field(
             t,
             field("thing", kind, required=True, options={"a": "甲", "b": "乙"} if kind == "choice" else {}),
-            units={"swj": "县水务局"},
+            units=[offices.Office("swj", "县水务局", "部门")],
         )
     )
     assert '"data-field":"thing"' in made
@@ -273,9 +280,38 @@ def test_every_kind_of_field_has_an_input_a_name_and_a_place_for_its_fault(t: Ca
 
 
 def test_items_are_offered_under_their_category() -> None:
-    made = text(form.field(T, field("item", "item"), units={}, value="0303"))
+    made = text(form.field(T, field("item", "item"), units=(), value="0303"))
     assert '"label":"改善民生"' in made
     assert '"data-value":"0303"' in made
+
+
+def test_units_stand_in_the_order_people_look_for_them_and_each_once() -> None:
+    town, other, village, far = "130529101", "130529100", "130529101203", "130529100201"
+    units_ = [
+        Unit("jw", "县纪委监委", 1), Unit("swj", "县水务局", 1), Unit(other, "甲镇人民政府", 2, other), Unit(town, "乙镇人民政府", 2, town),
+        Unit(far, "丁村委会", 3, far), Unit(village, "丙村委会", 3, village), Unit("130529101204", "戊村委会", 3, "130529101204"),
+    ]  # fmt: skip
+    made = offices.ordered(T, units_, here=("swj", village, town, None), own=(other,))
+    assert [(o.under, o.name) for o in made] == [
+        ("与本件有关", "县水务局"), ("与本件有关", "丙村委会"), ("与本件有关", "乙镇人民政府"), ("我这里的", "甲镇人民政府"), ("部门", "县纪委监委"),
+        ("甲镇人民政府", "丁村委会"), ("乙镇人民政府", "戊村委会"),
+    ]  # fmt: skip
+    county = offices.ordered(T, units_, own=("130529",))
+    assert [o.name for o in county][:3] == ["县纪委监委", "县水务局", "甲镇人民政府"]
+    assert sorted(o.unit for o in county) == sorted(u.unit for u in units_)
+
+
+def test_a_unit_is_chosen_by_typing_and_what_is_chosen_already_stands_there() -> None:
+    units_ = [offices.Office("swj", "县水务局", "部门"), offices.Office("130529101", "乙镇人民政府", "乙镇人民政府")]
+    made = text(form.field(T, field("unit", "unit"), units=units_, value="swj"))
+    assert "select-searched" in made
+    assert '"data-value":"swj"' in made
+    assert made.index('"label":"部门"') < made.index('"label":"乙镇人民政府"')
+
+
+def test_people_found_say_which_question_they_answer() -> None:
+    assert '"data-for":"7"' in text(filters.found(T, [(1, "王五", "网格员")], "7"))
+    assert '"data-for":"8"' in text(filters.found(T, [], "8"))
 
 
 def test_the_form_asks_for_evidence_the_reason_and_says_who_will_read() -> None:
@@ -291,8 +327,8 @@ def test_the_form_asks_for_evidence_the_reason_and_says_who_will_read() -> None:
 
 def test_a_new_case_of_the_office_asks_for_no_reporter_to_seal() -> None:
     tasks = Processes.load(Settings().data).current("task")
-    assert "reporter_phone" in text(intake.dialog(T, INCIDENT, units={}))
-    assert "reporter_phone" not in text(intake.dialog(T, tasks, units={}))
+    assert "reporter_phone" in text(intake.dialog(T, INCIDENT, units=()))
+    assert "reporter_phone" not in text(intake.dialog(T, tasks, units=()))
 
 
 # ---- reports, handover

@@ -40,6 +40,7 @@ def bar(t: Catalogue, here: str, principal: Principal | None = None) -> Componen
             *([search] if here == "queue" else []),
             html.Div(
                 [
+                    html.Span(id="desk-mark"),
                     *([new] if here == "queue" and (who is None or who.may("incident.report")) else []),
                     html.A(t("top.other_language"), className="tag tag-language", href="?", **{"data-language": "en" if t.language == "zh" else "zh"}),
                     user.menu(t, who),
@@ -49,6 +50,16 @@ def bar(t: Catalogue, here: str, principal: Principal | None = None) -> Componen
         ],
         id="top",
     )  # fmt: skip
+
+
+def synthetic(t: Catalogue) -> Component:
+    """Return the sign the map's bar has: what stands here is generated."""
+    return html.Span(
+        [icon("flag"), html.Span(t("top.synthetic"))],
+        className="tag tag-synthetic",
+        title=t("top.synthetic_long"),
+        tabIndex=0,
+    )
 
 
 def slot(kind: str, name: str, label: str, **more: str) -> dict[str, str]:

@@ -116,13 +116,13 @@ def people(t: Catalogue, chosen: str | None, name: str) -> Component:
     )  # fmt: skip
 
 
-def found(t: Catalogue, people: Sequence[tuple[int, str, str]]) -> list[Component]:
-    """Return the people found, as (account, name, what and where)."""
+def found(t: Catalogue, people: Sequence[tuple[int, str, str]], asked: str = "") -> list[Component]:
+    """Return the people found, as (account, name, what and where); `asked` says which question this answers."""
     if not people:
-        return [html.Div(t("desk.filter.nobody"), className="search-note")]
+        return [html.Div(t("desk.filter.nobody"), className="search-note", **{"data-for": asked})]
     return [
         html.Button([html.Span(name), html.Small(where, className="muted")], className="menu-item", role="option",
-                    **{"data-person": str(account), "data-person-name": name})
+                    **{"data-person": str(account), "data-person-name": name, "data-for": asked})
         for account, name, where in people
     ]  # fmt: skip
 

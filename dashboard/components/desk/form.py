@@ -10,6 +10,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard.components.desk.bar import slot
+from dashboard.components.desk.offices import Office
 from dashboard.text import Catalogue
 from gis.cases.model import Step
 from gis.codelists import codelist
@@ -26,7 +27,7 @@ _BOXES = {
     "bool": "checkbox",
 }
 _OWN = ("rating", "point", "extent", "person", "case")  # made whole by assets/80-desk-fields.js
-_LISTS = {"item": "incident_item", "deadline_class": "deadline_class", "unit": "unit"}
+_LISTS = {"item": "incident_item", "deadline_class": "deadline_class"}
 _FEW = 4  # choices shown side by side; more go into a list
 
 
@@ -37,7 +38,8 @@ def dialog(
     case_no: str,
     title: str,
     revision: int,
-    units: Options | None = None,
+    units: Sequence[Office] = (),
+    guesses: Sequence[Component] = (),
     prefill: Mapping[str, str] | None = None,
     templates: Sequence[tuple[str, str]] = (),
     near: Sequence[str] = (),
@@ -48,8 +50,10 @@ def dialog(
 
     Parameters
     ----------
-    units : mapping of unit id to name
-        What a field of kind ``unit`` offers.
+    units : sequence of Office
+        What a field of kind ``unit`` offers, in this order.
+    guesses : sequence of Component
+        What the case sounds like, shown under a field of kind ``item``; nothing is chosen by it.
     prefill : mapping of field id to value
         What a suggestion put in; to be seen and changed before it is sent.
     templates : sequence of (title, sentence)
@@ -65,7 +69,14 @@ def dialog(
     told = next((f["id"] for f in step.form if f["kind"] == "longtext"), None)
     quick = _templates(t, templates)
     fields = [
-        field(t, f, units=units or {}, value=given.get(f["id"]), near=near, below=quick if f["id"] == told else ())
+        field(
+            t,
+            f,
+            units=units,
+            value=given.get(f["id"]),
+            near=near,
+            below=quick if f["id"] == told else guesses if f["kind"] == "item" else (),
+        )
         for f in step.form
     ]
     evidence = [_evidence(t, e) for e in step.evidence]
@@ -100,7 +111,7 @@ def field(
     t: Catalogue,
     f: Field,
     *,
-    units: Options,
+    units: Sequence[Office],
     value: str | None = None,
     near: Sequence[str] = (),
     below: Sequence[Component] = (),
@@ -124,8 +135,10 @@ def required(t: Catalogue, is_required: bool) -> list[Component]:
     )
 
 
-def _input(t: Catalogue, f: Field, name: str, *, units: Options, value: str | None, near: Sequence[str]) -> Component:
-    kind, options = f["kind"], _options(f, units, language=t.language)
+def _input(
+    t: Catalogue, f: Field, name: str, *, units: Sequence[Office], value: str | None, near: Sequence[str]
+) -> Component:
+    kind, options = f["kind"], _options(f, language=t.language)
     common = {"value": value or "", "max": str(f.get("max") if f.get("max") is not None else ""), "min": str(f.get("min") if f.get("min") is not None else ""),
               "length": str(f.get("max_length") or 2000), "unit": f.get("unit") or (t("desk.form.yuan") if kind == "money" else "")}  # fmt: skip
     if kind == "longtext":
@@ -146,6 +159,8 @@ def _input(t: Catalogue, f: Field, name: str, *, units: Options, value: str | No
             for code, label in options.items()
         ]
         return html.Div(buttons, className="choices", role="group", **{"aria-label": name})
+    if kind == "unit" and not options:
+        return searched(t, f["id"], name, units, value=value)
     return select(t, f["id"], name, options, value=value, grouped=kind == "item")
 
 
@@ -173,11 +188,23 @@ def select(
     )
 
 
-def _options(f: Field, units: Options, *, language: str) -> dict[str, str]:
+def searched(t: Catalogue, field_id: str, name: str, units: Sequence[Office], *, value: str | None = None) -> Component:
+    """Return the list of units under their headings; assets/81-desk-pick.js puts a box to type in over it."""
+    empty = html.Option(t("desk.form.choose"), value="")
+    groups = [
+        html.Optgroup([html.Option(one.name, value=one.unit) for one in group], label=under)
+        for under, group in groupby(units, key=lambda one: one.under)
+    ]
+    return html.Div(
+        html.Select([empty, *groups], **{"aria-label": name, "data-value": value or ""}),
+        className="select select-searched",
+        **{"data-select": field_id},
+    )
+
+
+def _options(f: Field, *, language: str) -> dict[str, str]:
     if f.get("options"):
         return dict(f["options"])
-    if f["kind"] == "unit":
-        return dict(units)
     listed = f.get("codelist") or _LISTS.get(f["kind"])
     if not listed:
         return {}

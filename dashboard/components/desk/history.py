@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard.components.desk import standing
 from dashboard.text import Catalogue
 from gis.cases.model import Card, Event
+from gis.divisions.naming import short_name
 
 _STAGES = ("before", "evidence", "after", "confirm")
 Thing = dict[str, Any]
@@ -90,7 +91,7 @@ def _part(t: Catalogue, p: Thing) -> Component:
     share = f"{p['share_pct']:.0f}%" if p.get("share_pct") is not None else t("word.unknown")
     done = standing.moment(t, p["done_at"]) if p.get("done_at") else t("desk.part.open")
     return html.Tr(
-        [html.Td([html.Span(p.get("village_name") or p.get("village_code") or t("word.unknown")), *lead]), html.Td(share, className="number"),
+        [html.Td([html.Span(short_name(p.get("village_name") or "", level=3) or p.get("village_code") or t("word.unknown")), *lead]), html.Td(share, className="number"),
          html.Td(p.get("assignee_name") or t("desk.none")), html.Td(done)]
     )  # fmt: skip
 

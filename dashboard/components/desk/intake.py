@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dash import html
@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from dashboard.components.desk import standing
 from dashboard.components.desk.bar import slot
 from dashboard.components.desk.form import field, required, select
+from dashboard.components.desk.offices import Office
 from dashboard.text import Catalogue
 from gis.cases.definition import Process
 from gis.cases.suggest import Suggestion
@@ -20,7 +21,7 @@ from gis.codelists import codelist
 _OWN = ("title", "detail", "item", "item_code", "channel", "reporter_name", "reporter_phone", "reporter_address")
 
 
-def dialog(t: Catalogue, process: Process, *, units: Mapping[str, str], seq: int = 0) -> Component:
+def dialog(t: Catalogue, process: Process, *, units: Sequence[Office], seq: int = 0) -> Component:
     """Return the form of a new case of one process."""
     name = process.name_en if t.language == "en" else process.name
     channels = {
