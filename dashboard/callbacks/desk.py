@@ -75,7 +75,7 @@ def register(callbacks: Callbacks, desk: Desk) -> None:
     ]
     for function, outputs, store in asks:
         callbacks.register(when_asked(function), outputs, Input(store, "data"), prevent_initial_call=True)
-    callbacks.register(mark, Output("desk-mark", "children"), Input("desk-boot", "data"))
+    callbacks.register(when_asked(mark), Output("desk-mark", "children"), Input("desk-boot", "data"))
     for name, output, source in (
         ("start", "title", "desk-boot"),
         ("answered", "lang", "desk-answer"),

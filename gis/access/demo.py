@@ -85,6 +85,8 @@ def make_demo_accounts(
     with connect(settings, role="owner") as conn:
         plan = planned(conn, roles=roles, township=township)
         for known in rows(conn, "demo_passwords") if is_new else []:
+            if not known["has_password"]:
+                continue  # one that comes in by a key
             accounts.reset_password(
                 conn,
                 account_id=known["account_id"],

@@ -145,4 +145,4 @@ SELECT access.sight_renew(principal::bigint) FROM access.sight WHERE until <= ac
 SELECT login FROM access.account WHERE is_demo AND state = 'active' ORDER BY login;
 
 -- demo_passwords --
-SELECT account_id, login FROM access.account WHERE is_demo;
+SELECT account_id, login, password_hash IS NOT NULL AS has_password FROM access.account WHERE is_demo;
