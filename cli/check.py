@@ -123,6 +123,7 @@ def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
     from etl.demo.profile import load_profile
     from etl.limits import read_limits
     from etl.mapping import read_mapping
+    from dashboard.http.planned import read_planned
     from gis.access.resealing import read_sealed
     from gis.access.roles import Roles
     from gis.access.rules import AccessRules
@@ -163,6 +164,7 @@ def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
         "access/routes.toml": lambda path: read_routes(path, permissions=Roles.load(settings.data).sentences),
         "access/sealed.toml": lambda _: read_sealed(settings.data),
         "open311.toml": lambda _: Rules.load(settings.data),
+        "planned.toml": lambda _: read_planned(settings.data),
         "roles.toml": lambda _: Roles.load(settings.data),
         "rules/access.toml": lambda _: AccessRules.load(settings.data),
         "rules/divisions.toml": lambda _: DivisionRules.load(settings.data),
