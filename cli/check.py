@@ -116,6 +116,7 @@ def _case_definitions(settings: Settings) -> None:
 
 def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
     """Which function validates which file or folder of data/."""
+    from dashboard.http.planned import read_planned
     from dashboard.http.ratelimit import read_limits as read_rates
     from dashboard.http.routes import read_routes
     from etl.cases.mapping import read_case_mapping
@@ -123,7 +124,6 @@ def _loaders(settings: Settings) -> dict[str, Callable[[Path], object]]:
     from etl.demo.profile import load_profile
     from etl.limits import read_limits
     from etl.mapping import read_mapping
-    from dashboard.http.planned import read_planned
     from gis.access.resealing import read_sealed
     from gis.access.roles import Roles
     from gis.access.rules import AccessRules
